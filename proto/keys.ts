@@ -1,0 +1,33 @@
+// Redis key names. Everything of Caisson is below "caisson:"; BullMQ keeps its own keys below "caisson:bull".
+// A run id is "r" and 25 characters of [0-9a-z]: 16 of random, 9 of time, so that ids sort by time of submission.
+
+export const prefix = 'caisson'
+
+/** Hash: the record. Fields in redis/record.ts. */
+export const runKey = (runId: string) => `${prefix}:run:${runId}`
+/** Stream: every event of the run; field "e" is an encoded caisson.v1.RunEvent without run_id and cursor. */
+export const eventsKey = (runId: string) => `${prefix}:run:${runId}:events`
+/** Stream: what the client sends to a run (input, end, signal, cancel); field "m" is an encoded AttachRequest, "o" the offset of its data. */
+export const inboxKey = (runId: string) => `${prefix}:run:${runId}:inbox`
+/** Stream of at most a few entries: field "n" is how many bytes of input the worker has taken so far. */
+export const inputTakenKey = (runId: string) => `${prefix}:run:${runId}:taken`
+/** String "RUNID SPECDIGEST", expires with the run. */
+export const idempotencyKey = (key: string) => `${prefix}:idempotency:${key}`
+/** Sorted set of run ids by submission time, all of them. */
+export const runsKey = `${prefix}:runs`
+/** Sorted set of run ids by submission time, of one state. */
+export const stateKey = (state: string) => `${prefix}:runs:${state}`
+/** Sorted set of queued run ids by start deadline (ms since 1970). */
+export const startDeadlinesKey = `${prefix}:deadlines:start`
+/** Sorted set of ended run ids by the moment they are forgotten. */
+export const retentionKey = `${prefix}:deadlines:retention`
+/** Set of run ids that a worker has claimed and not ended. */
+export const workerRunsKey = (workerId: string) => `${prefix}:worker:${workerId}:runs`
+/** String with expiry: encoded caisson.v1.Worker, renewed by its worker. */
+export const workerKey = (workerId: string) => `${prefix}:worker:${workerId}`
+/** Set of worker ids that may be alive or have left runs behind. */
+export const workersKey = `${prefix}:workers`
+/** Hash reference → encoded caisson.v1.Image, of one worker. */
+export const workerImagesKey = (workerId: string) => `${prefix}:worker:${workerId}:images`
+/** String with expiry: which control process sweeps. */
+export const sweeperLeaseKey = `${prefix}:sweeper`
