@@ -3,7 +3,8 @@
 import protobuf from 'protobufjs/minimal.js'
 
 // proto-loader brings the package "long" along; without this, decoders would hand out Long objects.
-;(protobuf.util as { Long: unknown }).Long = null
+const util: { Long: unknown } = protobuf.util
+util.Long = null
 protobuf.configure()
 
 export { caisson, google } from './generated/messages.js'
