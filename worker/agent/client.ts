@@ -1,0 +1,100 @@
+// The worker's end of a channel. The agent is not trusted: a frame out of order, over credit or too long ends the sandbox.
+import type { Duplex } from 'node:stream'
+import { encodeFrame, FrameDecoder } from '../../proto/frame.js'
+import { caisson } from '../../proto/messages.js'
+import { Deferred } from '../deferred.js'
+import { AgentProcess, type Listener } from './process.js'
+import { ProtocolViolation } from './violation.js'
+
+const { HostFrame, AgentFrame } = caisson.agent.v1
+type AgentFrame = caisson.agent.v1.AgentFrame
+
+export const agentProtocol = 1
+
+/** The agent is gone, or its channel is. */
+export class ChannelClosed extends Error {
+  override readonly name = 'ChannelClosed'
+}
+
+type ExecRequest = Omit<caisson.agent.v1.IExec, 'processId' | 'outputCreditBytes'>
+
+export class AgentClient {
+  readonly #channel: Duplex
+  readonly #decoder = new FrameDecoder()
+  readonly #hello = new Deferred<void>()
+  readonly #broken = new Deferred<never>()
+  readonly #processes = new Map<number, AgentProcess>()
+  #greeted = false
+  #error: Error | undefined
+
+  constructor(channel: Duplex) {
+    this.#channel = channel
+    channel.on('data', (chunk: Buffer) => this.#read(chunk))
+    channel.on('error', (cause: Error) => this.#break(new ChannelClosed(`channel: ${cause.message}`, { cause })))
+    channel.on('close', () => this.#break(new ChannelClosed('the agent closed its channel')))
+  }
+
+  /** The agent is there and speaks our protocol. */
+  get hello(): Promise<void> {
+    return this.#hello.promise
+  }
+
+  /** Rejects as soon as the channel is of no more use. */
+  get broken(): Promise<never> {
+    return this.#broken.promise
+  }
+
+  setup(setup: caisson.agent.v1.ISetup): void {
+    this.#send({ setup })
+  }
+
+  exec(request: ExecRequest, outputCredit: number, listener: Listener): AgentProcess {
+    const processId = this.#processes.size + 1
+    const process = new AgentProcess(processId, outputCredit, listener, (frame) => this.#send(frame))
+    this.#processes.set(processId, process)
+    this.#send({ exec: { ...request, processId, outputCreditBytes: outputCredit } })
+    if (this.#error) process.break(this.#error)
+    return process
+  }
+
+  #send(frame: caisson.agent.v1.IHostFrame): void {
+    if (!this.#error) this.#channel.write(encodeFrame(HostFrame, frame))
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      for (const message of this.#decoder.push(chunk)) {
+        if (this.#error) return
+        const frame = AgentFrame.decode(message)
+        if (this.#greeted) this.#take(frame)
+        else this.#greet(frame)
+      }
+    } catch (error) {
+      this.#break(error instanceof ProtocolViolation ? error : new ProtocolViolation('broken frame', { cause: error }))
+    }
+  }
+
+  #take(frame: AgentFrame): void {
+    const named = frame.started ?? frame.output ?? frame.inputCredit ?? frame.exited ?? frame.failed
+    const process = named && this.#processes.get(named.processId ?? 0)
+    if (!process) throw new ProtocolViolation(`${frame.frame ?? 'unknown frame'} for no process of ours`)
+    process.take(frame)
+  }
+
+  #greet(frame: AgentFrame): void {
+    if (!frame.hello) throw new ProtocolViolation(`${frame.frame ?? 'unknown frame'} before Hello`)
+    const { protocol } = frame.hello
+    if (protocol !== agentProtocol) throw new ProtocolViolation(`agent protocol ${protocol}, expected ${agentProtocol}`)
+    this.#greeted = true
+    this.#hello.resolve()
+  }
+
+  #break(error: Error): void {
+    if (this.#error) return
+    this.#error = error
+    this.#channel.destroy()
+    this.#hello.reject(error)
+    this.#broken.reject(error)
+    for (const process of this.#processes.values()) process.break(error)
+  }
+}
