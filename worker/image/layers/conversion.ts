@@ -1,0 +1,119 @@
+// One conversion of one layer: a connection to the launcher, a converter behind it, a blob through it, a file in the store.
+import type { caisson } from '../../../proto/messages.js'
+import { LauncherConnection } from '../../sandbox/launcher.js'
+import type { Descriptor } from '../documents/descriptor.js'
+import { Verifier } from '../documents/digest.js'
+import { ImageError, type ImageReason } from '../failure.js'
+import { ConverterChannel } from './channel.js'
+import { compressionOf } from './compression.js'
+import { orAborted } from './flights.js'
+
+/** A layer of an image, and how to get at its bytes. */
+export interface Layer {
+  diffId: string
+  chainId: string
+  blob: Descriptor
+  /** False where the descriptor's digest is the DiffID, which the converter checks. */
+  verifyBlob: boolean
+  open(signal: AbortSignal): AsyncIterable<Buffer>
+}
+
+export interface LayerLimits {
+  /** Uncompressed. */
+  bytes: number
+  entries: number
+}
+
+/** Ways in which a layer can be asked for: by itself, or completed from the layers below. */
+export interface Completion {
+  chainId: string
+  lowers: string[]
+}
+
+export interface Conversion {
+  launcherPath: string
+  limits: LayerLimits
+  layer: Layer
+  completion?: Completion
+  onBytes(bytes: number): void
+}
+
+/** What the converter refuses a layer for (launch.proto), and what that is to the client. */
+const refusals: Partial<Record<string, ImageReason>> = {
+  LAYER_DIFF_ID_MISMATCH: 'IMAGE_DIFF_ID_MISMATCH',
+  LAYER_TRUNCATED: 'IMAGE_TRUNCATED',
+  LAYER_TOO_LARGE: 'IMAGE_TOO_LARGE',
+  LAYER_TOO_MANY_ENTRIES: 'IMAGE_TOO_LARGE',
+  LAYER_BAD_ENTRY: 'IMAGE_MALFORMED',
+  LAYER_BAD_COMPRESSION: 'IMAGE_MALFORMED',
+}
+
+/** The key in the store; undefined: the layer cannot be understood without those below it. */
+export async function convertLayer(conversion: Conversion, signal: AbortSignal): Promise<string | undefined> {
+  const { layer, limits } = conversion
+  if (layer.blob.size > limits.bytes) throw tooLarge(layer, limits)
+  using launcher = await LauncherConnection.connect(conversion.launcherPath)
+  return await orAborted(Promise.race([convert(launcher, conversion, signal), launcher.lost]), signal)
+}
+
+async function convert(launcher: LauncherConnection, conversion: Conversion, signal: AbortSignal): Promise<string | undefined> {
+  const { layer } = conversion
+  const blob = layer.open(signal)[Symbol.asyncIterator]()
+  try {
+    const first = await blob.next()
+    const start = first.done ? Buffer.alloc(0) : first.value
+    const { channelPath } = await launcher.ask({ convert: request(conversion, start) }, 'prepared')
+    using channel = new ConverterChannel(channelPath)
+    const verifier = layer.verifyBlob ? new Verifier(layer.blob) : undefined
+    if (await pour(start, blob, channel, verifier, conversion.onBytes)) verifier?.finish()
+    channel.end()
+    const result = await channel.result
+    if (result.needsLowers && !conversion.completion) return undefined
+    checkConverted(result, layer)
+    return (await launcher.ask({ publish: {} }, 'published')).key
+  } finally {
+    await blob.return?.()
+  }
+}
+
+function request({ layer, limits, completion }: Conversion, start: Buffer): caisson.launch.v1.IConvert {
+  return {
+    diffId: layer.diffId,
+    chainId: completion?.chainId ?? '',
+    lowers: completion?.lowers ?? [],
+    compression: compressionOf(start),
+    maxBytes: limits.bytes,
+    maxEntries: limits.entries,
+  }
+}
+
+/** True: all of the blob went in. False: the converter had seen enough. */
+async function pour(
+  start: Buffer,
+  rest: AsyncIterator<Buffer>,
+  channel: ConverterChannel,
+  verifier: Verifier | undefined,
+  onBytes: (bytes: number) => void,
+): Promise<boolean> {
+  let chunk = start
+  while (chunk.length > 0) {
+    verifier?.update(chunk)
+    if (!(await channel.send(chunk))) return false
+    onBytes(chunk.length)
+    const next = await rest.next()
+    chunk = next.done ? Buffer.alloc(0) : next.value
+  }
+  return true
+}
+
+function checkConverted({ converted, refused, needsLowers }: caisson.launch.v1.ConvertResult, layer: Layer): void {
+  if (converted) return
+  const reason = refusals[refused?.reason ?? '']
+  if (reason) throw new ImageError(reason, `layer ${layer.diffId}: ${refused?.message}`, { digest: layer.diffId })
+  throw new Error(`converter answered out of turn: ${needsLowers ? 'NeedsLowers twice' : (refused?.reason ?? 'nothing')}`)
+}
+
+function tooLarge({ diffId, blob }: Layer, { bytes }: LayerLimits): ImageError {
+  const message = `layer ${diffId} has ${blob.size} bytes compressed: uncompressed, at most ${bytes} are taken`
+  return new ImageError('IMAGE_TOO_LARGE', message, { digest: diffId })
+}

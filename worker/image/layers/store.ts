@@ -1,0 +1,127 @@
+// The layer store as the worker sees it: which layers are there, and how to get the others there. Only the launcher writes into it.
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { caisson } from '../../../proto/messages.js'
+import { type Completion, convertLayer, type Layer, type LayerLimits } from './conversion.js'
+import { Flights } from './flights.js'
+import { Slots } from './slots.js'
+
+export type OnProgress = (progress: caisson.v1.IProgress) => void
+
+export interface LayerStoreOptions {
+  launcherPath: string
+  /** STATE/layers/v1 */
+  folder: string
+  limits: LayerLimits
+  /** Conversions at the same time. */
+  parallel: number
+}
+
+export const defaultLayerLimits: LayerLimits = { bytes: 8 * 2 ** 30, entries: 1_000_000 }
+
+/** Progress is for people: so often is enough. */
+const progressMs = 250
+/** A layer that needs its lowers is remembered, so that it is not converted in vain again; there are few of them. */
+const maxRemembered = 10_000
+
+const keyOf = (digest: string) => digest.replace(':', '-')
+const chainKey = (chainId: string) => `chain-${chainId.slice('sha256:'.length)}`
+
+export class LayerStore {
+  readonly #options: LayerStoreOptions
+  readonly #flights = new Flights<string | undefined, caisson.v1.IProgress>()
+  readonly #slots: Slots
+  readonly #needLowers = new Set<string>()
+
+  constructor(options: LayerStoreOptions) {
+    this.#options = options
+    this.#slots = new Slots(options.parallel)
+  }
+
+  /** Keys of the layers, oldest first, once all of them are in the store. */
+  async ensure(layers: Layer[], signal: AbortSignal, onProgress: OnProgress): Promise<string[]> {
+    // The first failure stops the others: nobody wants half an image.
+    const failed = new AbortController()
+    const either = AbortSignal.any([signal, failed.signal])
+    const keys: Promise<string>[] = []
+    for (const layer of layers) keys.push(this.#ensure(layer, keys.slice(), either, onProgress))
+    try {
+      return await Promise.all(keys)
+    } catch (error) {
+      failed.abort(error)
+      await Promise.allSettled(keys)
+      throw error
+    }
+  }
+
+  /** Bytes as stored; undefined: not there. */
+  async storedBytes(key: string): Promise<number | undefined> {
+    try {
+      return (await stat(join(this.#options.folder, `${key}.sqfs`))).size
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw error
+    }
+  }
+
+  /** Changes whenever a layer comes or goes. */
+  async generation(): Promise<string> {
+    const { ino, mtimeNs } = await stat(this.#options.folder, { bigint: true })
+    return `${ino}:${mtimeNs}`
+  }
+
+  async #ensure(layer: Layer, lowers: Promise<string>[], signal: AbortSignal, onProgress: OnProgress): Promise<string> {
+    const alone = keyOf(layer.diffId)
+    const completed = chainKey(layer.chainId)
+    if (!this.#needLowers.has(layer.diffId)) {
+      if (await this.#has(alone)) return alone
+      if (await this.#has(completed)) return completed
+      const key = await this.#build(alone, layer, undefined, signal, onProgress)
+      if (key !== undefined) return key
+      this.#remember(layer.diffId)
+    }
+    if (await this.#has(completed)) return completed
+    const completion = { chainId: layer.chainId, lowers: await Promise.all(lowers) }
+    return (await this.#build(completed, layer, completion, signal, onProgress)) as string
+  }
+
+  /** Joins whoever builds this key already. */
+  #build(
+    key: string,
+    layer: Layer,
+    completion: Completion | undefined,
+    signal: AbortSignal,
+    onProgress: OnProgress,
+  ): Promise<string | undefined> {
+    const work = (signal: AbortSignal, report: OnProgress) =>
+      this.#slots.use(async () => {
+        signal.throwIfAborted()
+        const { launcherPath, limits } = this.#options
+        const onBytes = progressOf(layer, report)
+        return await convertLayer({ launcherPath, limits, layer, onBytes, ...(completion && { completion }) }, signal)
+      })
+    return this.#flights.join(key, signal, work, onProgress)
+  }
+
+  async #has(key: string): Promise<boolean> {
+    return (await this.storedBytes(key)) !== undefined
+  }
+
+  #remember(diffId: string): void {
+    if (this.#needLowers.size >= maxRemembered) this.#needLowers.clear()
+    this.#needLowers.add(diffId)
+  }
+}
+
+/** Counts bytes that went in, and reports the first, the last, and some in between. */
+function progressOf({ diffId, blob }: Layer, report: OnProgress): (bytes: number) => void {
+  let doneBytes = 0
+  let reportedAt = 0
+  return (bytes) => {
+    doneBytes += bytes
+    const now = Date.now()
+    if (doneBytes < blob.size && now - reportedAt < progressMs) return
+    reportedAt = now
+    report({ what: 'layer', digest: diffId, doneBytes, totalBytes: blob.size })
+  }
+}
