@@ -1,0 +1,109 @@
+//! What the launcher does, step by step, so that every failure names its own: "mount overlay: EPERM".
+use std::fmt;
+
+macro_rules! steps {
+    ($($variant:ident => $name:literal,)*) => {
+        /// Travels through a pipe as one number, from a child that cannot allocate.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u32)]
+        pub enum Step { $($variant,)* }
+
+        impl Step {
+            const ALL: &[Step] = &[$(Step::$variant,)*];
+
+            pub fn name(self) -> &'static str {
+                match self { $(Step::$variant => $name,)* }
+            }
+
+            pub fn from_number(number: u32) -> Option<Self> {
+                Self::ALL.get(number as usize).copied()
+            }
+        }
+    };
+}
+
+steps! {
+    Unshare => "unshare",
+    MakePrivate => "make mounts private",
+    CloneTree => "clone mount tree",
+    SetMount => "set mount attributes",
+    MakeFolder => "make folder",
+    MoveMount => "attach mount",
+    Loopback => "bring loopback up",
+    Groups => "set groups",
+    Gid => "set gid",
+    Uid => "set uid",
+    BoundingSet => "drop bounding set",
+    Capabilities => "drop capabilities",
+    NoNewPrivs => "no_new_privs",
+    DieWithParent => "die with parent",
+    Exec => "execute",
+}
+
+#[derive(Debug, thiserror::Error)]
+pub struct Failure {
+    pub step: Step,
+    /// What the step was about: a path, a key, a number; empty when the step says it all.
+    pub subject: String,
+    pub errno: i32,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.step.name())?;
+        if !self.subject.is_empty() {
+            write!(formatter, " {}", self.subject)?;
+        }
+        write!(formatter, ": {}", ErrnoName(self.errno))
+    }
+}
+
+pub trait At<T> {
+    fn at(self, step: Step) -> Result<T, Failure>;
+    fn about(self, step: Step, subject: impl fmt::Display) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<Errno>> At<T> for Result<T, E> {
+    fn at(self, step: Step) -> Result<T, Failure> {
+        self.about(step, "")
+    }
+
+    fn about(self, step: Step, subject: impl fmt::Display) -> Result<T, Failure> {
+        self.map_err(|error| Failure { step, subject: subject.to_string(), errno: error.into().0 })
+    }
+}
+
+pub struct Errno(i32);
+
+impl From<rustix::io::Errno> for Errno {
+    fn from(errno: rustix::io::Errno) -> Self {
+        Self(errno.raw_os_error())
+    }
+}
+
+impl From<std::io::Error> for Errno {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.raw_os_error().unwrap_or(libc::EIO))
+    }
+}
+
+struct ErrnoName(i32);
+
+impl fmt::Display for ErrnoName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        macro_rules! named {
+            ($($name:ident)*) => {
+                match self.0 {
+                    $(libc::$name => formatter.write_str(stringify!($name)),)*
+                    other => write!(formatter, "errno {other}"),
+                }
+            };
+        }
+        named! {
+            EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY EEXIST EXDEV ENODEV
+            ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG
+            ENOSYS ENOTEMPTY ELOOP ENODATA ETIME EOVERFLOW EUSERS EOPNOTSUPP EADDRINUSE ECONNRESET ETIMEDOUT ECONNREFUSED EALREADY
+            EPROTO ESTALE EDQUOT ECANCELED EUCLEAN
+        }
+    }
+}
