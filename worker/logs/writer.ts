@@ -1,0 +1,161 @@
+// Output on its way into the run's event stream, at the pace of Redis: what is not yet acknowledged has not given its credit back.
+import { setTimeout as delay } from 'node:timers/promises'
+import type { caisson } from '../../proto/messages.js'
+import type { Report } from '../../redis/runs.js'
+import { Deferred } from '../deferred.js'
+import { Backlog, type Chunk } from './backlog.js'
+import { OutputBudget } from './budget.js'
+
+type Stream = caisson.agent.v1.Stream
+
+const firstRetryMs = 100
+const lastRetryMs = 2_000
+
+export interface LogOwner {
+  /** Writes for this attempt; false: it is no longer the run's. */
+  report(report: Report): Promise<boolean>
+  /** So much of a stream is safe in Redis, or dropped. */
+  acknowledged(stream: Stream, bytes: number): void
+  /** The program wrote more than it may; called once. */
+  exceeded(): void
+  /** Another attempt has the run, or none: nothing of this one counts any more; called once. */
+  fenced(): void
+  /** The store refused a report; it is tried again. */
+  refused(error: unknown): void
+}
+
+export class LogWriter {
+  readonly #owner: LogOwner
+  readonly #attempt: number
+  readonly #budget: OutputBudget
+  readonly #patienceMs: number
+  readonly #backlog = new Backlog()
+  readonly #ended = new Deferred<boolean>()
+  #running = false
+  #truncated = false
+  #verdict: caisson.v1.IVerdict | undefined
+  #givesUpAt = Number.POSITIVE_INFINITY
+  #writing = false
+  #fenced = false
+
+  /** `patienceMs`: a store that refuses output delays a verdict by this much, and no more. */
+  constructor(owner: LogOwner, attempt: number, limitBytes: number, patienceMs = 10_000) {
+    this.#owner = owner
+    this.#attempt = attempt
+    this.#budget = new OutputBudget(limitBytes)
+    this.#patienceMs = patienceMs
+  }
+
+  get budget(): Readonly<OutputBudget> {
+    return this.#budget
+  }
+
+  /** A report is under way, so the program may have to wait for Redis. */
+  get isWriting(): boolean {
+    return this.#writing
+  }
+
+  running(): void {
+    this.#running = true
+    this.#wake()
+  }
+
+  output(stream: Stream, offset: number, data: Uint8Array): void {
+    const hadExceeded = this.#budget.exceeded
+    const kept = this.#budget.take(data.length)
+    if (kept > 0) this.#backlog.add({ stream, offset, data: data.subarray(0, kept), timeMs: Date.now() })
+    if (kept < data.length) this.#owner.acknowledged(stream, data.length - kept)
+    if (this.#budget.exceeded && !hadExceeded) {
+      this.#truncated = true
+      this.#owner.exceeded()
+    }
+    this.#wake()
+  }
+
+  /** What is left of the output, and the verdict. False: fenced, nothing was written. */
+  end(verdict: caisson.v1.IVerdict): Promise<boolean> {
+    this.#verdict = verdict
+    this.#givesUpAt = Date.now() + this.#patienceMs
+    if (this.#fenced) this.#ended.resolve(false)
+    this.#wake()
+    return this.#ended.promise
+  }
+
+  #wake(): void {
+    if (this.#writing || this.#fenced) return
+    this.#writing = true
+    // In a microtask, so that all frames of one read from the channel are one report.
+    queueMicrotask(() => this.#write())
+  }
+
+  /** One report is under way at a time: what comes meanwhile grows together. */
+  async #write(): Promise<void> {
+    while (this.#hasWork) {
+      const chunks = this.#backlog.take()
+      const report = this.#reportOf(chunks)
+      if (!(await this.#insist(report))) return this.#fence()
+      for (const chunk of chunks) this.#owner.acknowledged(chunk.stream, chunk.data.length)
+      if (report.verdict) this.#ended.resolve(true)
+    }
+    this.#writing = false
+  }
+
+  get #hasWork(): boolean {
+    return this.#running || this.#truncated || this.#verdict !== undefined || !this.#backlog.isEmpty
+  }
+
+  /** Takes what is due: Truncated is the last of the output, and the verdict the last of all. */
+  #reportOf(chunks: Chunk[]): Report {
+    const events = chunks.map((chunk) => this.#eventOf(chunk))
+    const report: Report = { running: this.#running, events }
+    this.#running = false
+    if (!this.#backlog.isEmpty) return report
+    if (this.#truncated) events.push({ time: timestamp(Date.now()), truncated: { limitBytes: this.#budget.limitBytes } })
+    if (this.#verdict) report.verdict = this.#verdict
+    this.#truncated = false
+    this.#verdict = undefined
+    return report
+  }
+
+  #eventOf({ stream, offset, data, timeMs }: Chunk): caisson.v1.IRunEvent {
+    // The numbers of the two Stream enums agree, by their definition.
+    return { time: timestamp(timeMs), output: { stream: stream as number, offset, data, attempt: this.#attempt } }
+  }
+
+  /** Repeats a report until the store took it, or fenced it off. */
+  async #insist(report: Report): Promise<boolean> {
+    for (let waitMs = firstRetryMs; ; waitMs = Math.min(waitMs * 2, lastRetryMs)) {
+      try {
+        return await this.#owner.report(report)
+      } catch (error) {
+        this.#owner.refused(error)
+      }
+      await delay(waitMs)
+      if (Date.now() >= this.#givesUpAt) this.#giveUp(report)
+    }
+  }
+
+  /** The verdict must not depend on the log; but it says that the log lacks its end. */
+  #giveUp(report: Report): void {
+    if (!report.events?.length) return
+    const verdict = report.verdict ?? this.#verdict
+    report.events = []
+    report.verdict = { ...verdict, message: `${verdict?.message ?? ''} (the end of the output could not be stored)`.trim() }
+    this.#backlog.clear()
+    this.#truncated = false
+    this.#verdict = undefined
+  }
+
+  #fence(): void {
+    this.#fenced = true
+    this.#writing = false
+    this.#backlog.clear()
+    this.#ended.resolve(false)
+    this.#owner.fenced()
+  }
+}
+
+function timestamp(ms: number): { seconds: number; nanos: number } {
+  const seconds = Math.floor(ms / 1000)
+  return { seconds, nanos: (ms - seconds * 1000) * 1_000_000 }
+}
