@@ -3,7 +3,7 @@ import { ImageError } from '../failure.js'
 import { parseDigest } from './descriptor.js'
 import { JsonField } from './json.js'
 import { maxLayers } from './manifest.js'
-import { platformMissing, runsHere } from './platform.js'
+import { hostPlatform, platformMissing, runsHere } from './platform.js'
 
 export const maxConfigBytes = 8 << 20
 const maxWords = 4096
@@ -38,10 +38,14 @@ export function chainIds(diffIds: string[]): string[] {
   })
 }
 
+/** What a config leaves out is taken for ours: some tools leave out all of it. */
 function checkPlatform(json: JsonField): void {
-  const text = (name: string) => (json.field(name).absent ? '' : json.field(name).string())
-  const platform = { os: text('os'), architecture: text('architecture'), variant: text('variant') }
-  if (platform.os === '' && platform.architecture === '') return
+  const text = (name: string, otherwise: string) => (json.field(name).absent ? otherwise : json.field(name).string() || otherwise)
+  const platform = {
+    os: text('os', hostPlatform.os),
+    architecture: text('architecture', hostPlatform.architecture),
+    variant: text('variant', ''),
+  }
   if (!runsHere(platform)) throw platformMissing([platform])
 }
 

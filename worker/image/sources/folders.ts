@@ -6,11 +6,8 @@ import { posix } from 'node:path'
 import { ImageError } from '../failure.js'
 import { type Files, Region, StableFile } from './region.js'
 
-/** Nothing of that name is there, or nothing that could be an image. */
-const absent = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'ENXIO', 'ENODEV'])
-const forbidden = new Set(['EACCES', 'EPERM'])
-
-const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? ''
+/** Nothing of that name is there for us, or nothing that could be an image. */
+const absent = new Set(['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'ENXIO', 'ENODEV', 'EACCES', 'EPERM'])
 
 export class ImageFolders {
   readonly #named: string[]
@@ -29,8 +26,7 @@ export class ImageFolders {
   /** Throws ImageError unless `path` is a regular file inside. */
   async file(path: string): Promise<StableFile> {
     this.#checkLexically(path)
-    const file = await this.#stable(path, path)
-    return file ?? this.#notThere(path)
+    return (await this.#stable(path, path)) ?? this.#notThere(path)
   }
 
   /** A folder, whose files are looked for only when they are asked for. */
@@ -45,12 +41,12 @@ export class ImageFolders {
     }
   }
 
+  /** Undefined in all cases that nobody may tell apart. */
   async #stable(path: string, name: string): Promise<StableFile | undefined> {
     try {
       return await StableFile.of(name, () => this.#open(path))
     } catch (error) {
-      if (absent.has(codeOf(error))) return undefined
-      if (forbidden.has(codeOf(error))) return this.#notThere(path)
+      if (error instanceof ImageError || absent.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
       throw error
     }
   }

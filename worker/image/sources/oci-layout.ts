@@ -47,7 +47,7 @@ export class OciLayout implements Source {
   async #file(name: string): Promise<Region> {
     const region = await this.files.open(name)
     if (region) return region
-    const message = `spec.image: no OCI image layout at ${this.files.label} (it has no ${name}), or it leads out of the folders that the worker's operator allowed (--images)`
+    const message = `spec.image: no OCI image layout at ${this.files.label} (no readable ${name} in it), or it leads out of the folders that the worker's operator allowed (--images)`
     throw new ImageError('IMAGE_NOT_FOUND', message, { field: 'spec.image' })
   }
 }
