@@ -1,21 +1,21 @@
 // Redis key names. Everything of Caisson is below "caisson:"; BullMQ keeps its own keys below "caisson:bull".
-// A run id is "r" and 25 characters of [0-9a-z]: 16 of random, 9 of time, so that ids sort by time of submission.
+// A run id is "r" and 25 characters of [0-9a-z]: 9 of time, 16 of random, so that ids sort by time of submission (proto/runid.ts).
 
 export const prefix = 'caisson'
 
 /** Hash: the record. Fields in redis/record.ts. */
 export const runKey = (runId: string) => `${prefix}:run:${runId}`
-/** Stream: every event of the run; field "e" is an encoded caisson.v1.RunEvent without run_id and cursor. */
+/** Stream: every event of the run; field "e" is an encoded caisson.v1.RunEvent without run_id and cursor; field "last" marks the verdict. */
 export const eventsKey = (runId: string) => `${prefix}:run:${runId}:events`
-/** Stream: what the client sends to a run (input, end, signal, cancel); field "m" is an encoded AttachRequest, "o" the offset of its data. */
+/** Stream: what the client sends to a run: fields "d" data and "o" its offset, or "e" end of input, "s" a signal's number, "c" cancel. */
 export const inboxKey = (runId: string) => `${prefix}:run:${runId}:inbox`
 /** Stream of at most a few entries: field "n" is how many bytes of input the worker has taken so far. */
 export const inputTakenKey = (runId: string) => `${prefix}:run:${runId}:taken`
 /** String "RUNID SPECDIGEST", expires with the run. */
 export const idempotencyKey = (key: string) => `${prefix}:idempotency:${key}`
-/** Sorted set of run ids by submission time, all of them. */
+/** Sorted set of all run ids, all with score 0: their order is that of the ids. */
 export const runsKey = `${prefix}:runs`
-/** Sorted set of run ids by submission time, of one state. */
+/** The same for the runs of one state. */
 export const stateKey = (state: string) => `${prefix}:runs:${state}`
 /** Sorted set of queued run ids by start deadline (ms since 1970). */
 export const startDeadlinesKey = `${prefix}:deadlines:start`

@@ -1,10 +1,49 @@
-import type { Redis } from 'ioredis'
+import { Redis, type RedisOptions } from 'ioredis'
 
 /**
  * patient: commands wait for Redis to come back, and those without an answer are sent again (workers, tails, BullMQ).
- * failFast: commands fail at once while Redis is away (gRPC calls, which answer UNAVAILABLE).
+ * failFast: commands fail at once while Redis is away, and are not sent later (gRPC calls, which answer UNAVAILABLE).
+ * tail: for the blocking reads of a StreamTail, which asks again by itself.
  */
-export type Patience = 'patient' | 'failFast'
+export type Patience = 'patient' | 'failFast' | 'tail'
+
+const patience: Record<Patience, RedisOptions> = {
+  patient: { maxRetriesPerRequest: null, enableOfflineQueue: true, autoResendUnfulfilledCommands: true },
+  failFast: { maxRetriesPerRequest: 0, enableOfflineQueue: false, autoResendUnfulfilledCommands: false, commandTimeout: 5_000 },
+  // Silence for longer than a read blocks is a connection that died without a word.
+  tail: { maxRetriesPerRequest: null, enableOfflineQueue: true, autoResendUnfulfilledCommands: true, socketTimeout: 15_000 },
+}
 
 /** `address`: redis://…, rediss://…, unix:///PATH or an absolute path of a unix socket. `name` shows in CLIENT LIST. */
-export declare function connect(address: string, name: string, patience: Patience): Redis
+export function connect(address: string, name: string, kind: Patience): Redis {
+  const options: RedisOptions = {
+    ...patience[kind],
+    connectionName: `caisson-${name}`,
+    connectTimeout: 5_000,
+    retryStrategy: (times) => Math.min(50 * times, 1_000),
+    // A replica that was a primary a moment ago: the new primary is reached by connecting again.
+    reconnectOnError: (error) => error.message.startsWith('READONLY'),
+  }
+  const path = socketPath(address)
+  const redis = path === undefined ? new Redis(address, options) : new Redis({ ...options, path })
+  // Every command reports its own failure, and a connection that is lost is made anew; without a listener ioredis prints each try.
+  redis.on('error', () => {})
+  return redis
+}
+
+function socketPath(address: string): string | undefined {
+  if (address.startsWith('/')) return address
+  return address.startsWith('unix://') ? address.slice('unix://'.length) : undefined
+}
+
+/** Whether a command failed because Redis could not be reached or did not answer, rather than by what it answered. */
+export function isUnreachable(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (error.name === 'ReplyError') return /^(LOADING|MASTERDOWN|CLUSTERDOWN|READONLY|MISCONF)\b/.test(error.message)
+  if (error.name === 'MaxRetriesPerRequestError' || error.name === 'AbortError') return true
+  return /Connection is closed|isn't writeable|Command timed out|ECONN|EPIPE|ENOENT|ETIMEDOUT/.test(error.message)
+}
+
+/** Whether Redis refused a write because its memory is used up. */
+export const isFull = (error: unknown): boolean =>
+  error instanceof Error && error.name === 'ReplyError' && /(^|\s)-?OOM /.test(error.message)

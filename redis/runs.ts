@@ -1,11 +1,20 @@
-// The record of a run, and every change it can go through. Each change is one Lua script, so that it happens wholly or not at all.
+// What an attempt writes about its run. Each change is one Lua script, so that it happens wholly or not at all, and the same call sent
+// again after a lost answer finds its work done.
+import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import type { QueueName } from '../proto/job.js'
-import type { caisson } from '../proto/messages.js'
-import type { StateName } from '../proto/state.js'
+import { type QueueName, queueNames } from '../proto/job.js'
+import { runKey, workerRunsKey, workersKey } from '../proto/keys.js'
+import { caisson } from '../proto/messages.js'
+import { maxAttempts, type StateName } from '../proto/state.js'
+import { asBuffer, encodeEvent, stateEvent, verdictEvent } from './events.js'
 import type { Queues } from './queue.js'
+import { decodeRecord } from './record.js'
+import { type Argument, runKeys, Scripts } from './scripts.js'
+import { expiredInQueue } from './verdicts.js'
 
 type IRunEvent = caisson.v1.IRunEvent
+
+const { Placement, RunSpec, Limits, Verdict } = caisson.v1
 
 export interface ClaimedRun {
   runId: string
@@ -14,15 +23,6 @@ export interface ClaimedRun {
   /** All set. */
   limits: caisson.v1.Limits
   submittedMs: number
-}
-
-export interface NewRun {
-  spec: caisson.v1.RunSpec
-  limits: caisson.v1.Limits
-  queue: QueueName
-  idempotencyKey: string
-  /** For people, in the first event: why this backend. */
-  message: string
 }
 
 /** One report of an attempt: everything in it is written in one round trip, in this order, or nothing is. */
@@ -36,36 +36,118 @@ export interface Report {
 }
 
 /**
- * `queues` is needed by whoever creates or requeues.
  * Every write of a worker is fenced: false (or undefined) says that this attempt is no longer the run's, and that nothing was written.
  */
-export declare class Runs {
-  constructor(redis: Redis, queues: Queues)
+export class Runs {
+  readonly #scripts: Scripts
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly queues: Queues,
+  ) {
+    this.#scripts = new Scripts(redis)
+  }
+
+  async get(runId: string): Promise<caisson.v1.Run | undefined> {
+    return decodeRecord(runId, await this.redis.hgetallBuffer(runKey(runId)))
+  }
 
   /**
    * QUEUED → PREPARING; with `imageDigest` (the image is ready) on to STARTING in the same round trip. Undefined: the run is gone, has
    * ended, has another attempt, or its start deadline passed (then EXPIRED_IN_QUEUE is written).
    */
-  claim(runId: string, attempt: number, placement: caisson.v1.IPlacement, imageDigest?: string): Promise<ClaimedRun | undefined>
+  async claim(
+    runId: string,
+    attempt: number,
+    placement: caisson.v1.IPlacement,
+    imageDigest?: string,
+  ): Promise<ClaimedRun | undefined> {
+    const now = Date.now()
+    const workerId = placement.workerId ?? ''
+    const expired = expiredInQueue()
+    const claimed = await this.#scripts.call(
+      'claim',
+      [...runKeys(runId), workerRunsKey(workerId), workersKey],
+      [
+        runId,
+        attempt,
+        randomBytes(12).toString('base64url'),
+        workerId,
+        asBuffer(Placement.encode(placement).finish()),
+        stateEvent(now, 'PREPARING', { attempt, placement }),
+        imageDigest ?? '',
+        imageDigest === undefined ? '' : stateEvent(now, 'STARTING', { attempt, placement }),
+        asBuffer(Verdict.encode(expired).finish()),
+        verdictEvent(now, expired),
+        now,
+      ],
+    )
+    if (!isBuffers(claimed)) return undefined
+    const [spec, limits, submitted] = claimed
+    if (!spec || !limits) return undefined
+    return { runId, attempt, spec: RunSpec.decode(spec), limits: Limits.decode(limits), submittedMs: Number(submitted) }
+  }
+
   /** PREPARING → STARTING. From its answer on the agent may execute the program. */
-  starting(runId: string, attempt: number, imageDigest: string): Promise<boolean>
+  async starting(runId: string, attempt: number, imageDigest: string): Promise<boolean> {
+    const event = stateEvent(Date.now(), 'STARTING', { attempt })
+    return (await this.#scripts.call('starting', runKeys(runId), [runId, attempt, imageDigest, event])) === 1
+  }
+
   /** A whole short run can be one report: running, output, verdict. */
-  report(runId: string, attempt: number, report: Report): Promise<boolean>
-  running(runId: string, attempt: number): Promise<boolean>
-  append(runId: string, attempt: number, events: IRunEvent[]): Promise<boolean>
-  end(runId: string, attempt: number, verdict: caisson.v1.IVerdict): Promise<boolean>
+  async report(runId: string, attempt: number, { running, events = [], verdict }: Report): Promise<boolean> {
+    const now = Date.now()
+    const args: Argument[] = [
+      runId,
+      attempt,
+      now,
+      running ? stateEvent(now, 'RUNNING', { attempt }) : '',
+      verdict ? asBuffer(Verdict.encode(verdict).finish()) : '',
+      verdict ? verdictEvent(now, verdict) : '',
+    ]
+    for (const event of events) args.push(...deduplication(event), encodeEvent(event))
+    return (await this.#scripts.call('report', runKeys(runId), args)) === 1
+  }
+
+  running(runId: string, attempt: number): Promise<boolean> {
+    return this.report(runId, attempt, { running: true })
+  }
+
+  append(runId: string, attempt: number, events: IRunEvent[]): Promise<boolean> {
+    return this.report(runId, attempt, { events })
+  }
+
+  end(runId: string, attempt: number, verdict: caisson.v1.IVerdict): Promise<boolean> {
+    return this.report(runId, attempt, { verdict })
+  }
+
   /**
    * Back to QUEUED as the next attempt, with its job. False also when no attempt is left, input was taken already, or the run was to be
-   * cancelled: then the caller ends it with a verdict.
+   * cancelled: then the caller ends it with a verdict. `from`: only in this state.
    */
-  requeue(runId: string, attempt: number, message: string): Promise<boolean>
-
-  get(runId: string): Promise<caisson.v1.Run | undefined>
-  list(filter: {
-    states: StateName[]
-    labels: Record<string, string>
-    pageSize: number
-    pageToken: string
-  }): Promise<{ runs: caisson.v1.Run[]; nextPageToken: string }>
-  delete(runId: string): Promise<'deleted' | 'not-found' | 'not-ended'>
+  async requeue(runId: string, attempt: number, message: string, from?: StateName): Promise<boolean> {
+    const [queue, spec] = await this.redis.hmgetBuffer(runKey(runId), 'queue', 'spec')
+    if (!queue || !spec) return false
+    const { image, priority } = RunSpec.decode(spec)
+    const next = attempt + 1
+    const job = this.queues.addition(queueName(queue), { runId, attempt: next, image }, priority)
+    const event = stateEvent(Date.now(), 'QUEUED', { attempt: next, message })
+    const args = [runId, attempt, from ?? '', maxAttempts, event, ...job.args]
+    return (await this.#scripts.call('requeue', [...runKeys(runId), ...job.keys], args)) === 1
+  }
 }
+
+export function queueName(field: Buffer): QueueName {
+  const text = field.toString()
+  const name = queueNames.find((name) => name === text)
+  if (name === undefined) throw new Error(`a record holds the queue ${JSON.stringify(text)}`)
+  return name
+}
+
+/** Kind, offset and length, by which report.lua knows an event that it has already. */
+function deduplication({ output, truncated }: IRunEvent): [kind: string, offset: number, length: number] {
+  if (output) return [String(output.stream), output.offset ?? 0, output.data?.length ?? 0]
+  return [truncated ? 't' : '', 0, 0]
+}
+
+const isBuffers = (answer: unknown): answer is (Buffer | null)[] => Array.isArray(answer)

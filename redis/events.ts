@@ -1,0 +1,53 @@
+// Events of a run: entries of its stream, and the cursors that name them.
+import type { Redis } from 'ioredis'
+import { eventsKey } from '../proto/keys.js'
+import { caisson, type google } from '../proto/messages.js'
+import { type StateName, stateNumber } from '../proto/state.js'
+
+const { RunEvent } = caisson.v1
+
+export const timestamp = (ms: number): google.protobuf.ITimestamp => ({
+  seconds: Math.floor(ms / 1000),
+  nanos: Math.round((ms % 1000) * 1e6),
+})
+
+export const milliseconds = (time: google.protobuf.ITimestamp): number => (time.seconds ?? 0) * 1000 + (time.nanos ?? 0) / 1e6
+
+/** As it lies in the stream; the reader adds run_id and cursor. */
+export const encodeEvent = (event: caisson.v1.IRunEvent): Buffer => asBuffer(RunEvent.encode(event).finish())
+
+export function stateEvent(nowMs: number, state: StateName, change: Omit<caisson.v1.IStateChange, 'state'>): Buffer {
+  return encodeEvent({ time: timestamp(nowMs), state: { ...change, state: stateNumber(state) } })
+}
+
+export const verdictEvent = (nowMs: number, verdict: caisson.v1.IVerdict): Buffer =>
+  encodeEvent({ time: timestamp(nowMs), verdict })
+
+/**
+ * An encoded RunEvent with run_id and cursor, made by appending them to the stored bytes: fields of a message may come in any order. So
+ * output goes from Redis to the client without being decoded.
+ */
+export function completeEvent(runId: string, entryId: string, stored: Buffer): Buffer {
+  const rest = RunEvent.encode({ runId, cursor: encodeCursor(runId, entryId) }).finish()
+  return Buffer.concat([stored, rest])
+}
+
+export const encodeCursor = (runId: string, entryId: string): string => Buffer.from(`${runId} ${entryId}`).toString('base64url')
+
+/** The entry that a cursor names; undefined if it is not a cursor of this run. */
+export function decodeCursor(runId: string, cursor: string): string | undefined {
+  if (cursor.length > 128) return undefined
+  const [run, entryId, ...rest] = Buffer.from(cursor, 'base64url').toString('latin1').split(' ')
+  if (run !== runId || entryId === undefined || rest.length > 0) return undefined
+  return /^\d{1,16}-\d{1,16}$/.test(entryId) ? entryId : undefined
+}
+
+/** Every event recorded so far, decoded; for tests and tools. A watch follows the stream by StreamTail. */
+export async function readEvents(redis: Redis, runId: string): Promise<caisson.v1.RunEvent[]> {
+  const entries = await redis.xrangeBuffer(eventsKey(runId), '-', '+')
+  return entries.map(([id, fields]) => RunEvent.decode(completeEvent(runId, id.toString(), fields[1] ?? Buffer.alloc(0))))
+}
+
+/** protobufjs gives Buffers in Node, typed as Uint8Array. */
+export const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)

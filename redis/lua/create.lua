@@ -1,0 +1,58 @@
+-- Creates a run: record, first event and BullMQ job, or names the run that its idempotency key already has.
+--
+-- KEYS[1] record
+-- KEYS[2] events
+-- KEYS[3] inbox
+-- KEYS[4] input taken
+-- KEYS[5] prefix of the sets by state
+-- KEYS[6] start deadlines
+-- KEYS[7] retention
+-- KEYS[8] all runs
+-- KEYS[9] idempotency key (any name when there is none)
+-- KEYS[10] BullMQ's key 1
+-- KEYS[11] BullMQ's key 2
+-- KEYS[12] BullMQ's key 3
+-- KEYS[13] BullMQ's key 4
+-- KEYS[14] BullMQ's key 5
+-- KEYS[15] BullMQ's key 6
+-- KEYS[16] BullMQ's key 7
+-- KEYS[17] BullMQ's key 8
+-- KEYS[18] BullMQ's key 9
+-- ARGV run, spec digest ('' without idempotency key), most runs that may wait, spec, limits, queue, submitted ms, start within ms ('' for
+--      no deadline), retention ms, stdin ('1' by Attach), event, BullMQ's script, its three arguments
+-- Result: {'created', run, id of the first event} | {'known', run} | {'conflict', run} | {'full'}
+--- @include bullmq
+
+local run, digest = ARGV[1], ARGV[2]
+
+if digest ~= '' then
+  local known = redis.call('GET', KEYS[9])
+  if known then
+    local other, theirs = known:match('^(%S+) (%S+)$')
+    if theirs ~= digest then return { 'conflict', other } end
+    if other ~= run then return { 'known', other } end
+  end
+end
+-- Sent again after a lost answer.
+if redis.call('EXISTS', KEYS[1]) == 1 then return { 'created', run, redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][1] } end
+
+if redis.call('ZCARD', KEYS[5] .. 'QUEUED') >= tonumber(ARGV[3]) then return { 'full' } end
+
+redis.call('HSET', KEYS[1], 'state', 'QUEUED', 'attempt', 1, 'spec', ARGV[4], 'limits', ARGV[5], 'queue', ARGV[6], 'submitted', ARGV[7],
+  'retention', ARGV[9])
+if ARGV[8] ~= '' then
+  local now = redis.call('TIME')
+  local deadline = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[8]
+  redis.call('HSET', KEYS[1], 'deadline', deadline)
+  redis.call('ZADD', KEYS[6], deadline, run)
+end
+if ARGV[10] == '1' then redis.call('HSET', KEYS[1], 'stdin', 1) end
+if digest ~= '' then
+  redis.call('HSET', KEYS[1], 'idempotency', KEYS[9])
+  redis.call('SET', KEYS[9], run .. ' ' .. digest)
+end
+redis.call('ZADD', KEYS[8], 0, run)
+redis.call('ZADD', KEYS[5] .. 'QUEUED', 0, run)
+local event = redis.call('XADD', KEYS[2], '*', 'e', ARGV[11])
+addJob(10, 12)
+return { 'created', run, event }

@@ -1,0 +1,55 @@
+-- What an attempt reports, in this order: that the program runs, events, its end. A short run is one report.
+--
+-- KEYS[1] record
+-- KEYS[2] events
+-- KEYS[3] inbox
+-- KEYS[4] input taken
+-- KEYS[5] prefix of the sets by state
+-- KEYS[6] start deadlines
+-- KEYS[7] retention
+-- ARGV run, attempt, now ms, event of RUNNING ('' if not to be announced), verdict ('' if none), event of the verdict, then for each event
+--      four: '1' or '2' for output of that stream, 't' for Truncated, '' else; offset; length; event
+-- Result: 1 | 0 fenced off
+--- @include end
+--- @include fence
+
+local run = ARGV[1]
+local state = fence(ARGV[2])
+if not state then return 0 end
+if state == 'SEALED' then return 1 end
+if ARGV[4] ~= '' and state == 'PREPARING' then return redis.error_reply('STATE ' .. run .. ' cannot run before it is starting') end
+
+-- Looked at before anything is written: an output event that is recorded already is dropped, and one that leaves a gap refuses the report.
+local next = {}
+local field = redis.call('HMGET', KEYS[1], 'out1', 'out2', 'truncated')
+next['1'], next['2'] = tonumber(field[1] or 0), tonumber(field[2] or 0)
+local fresh = {}
+for i = 7, #ARGV, 4 do
+  local kind = ARGV[i]
+  if next[kind] then
+    local offset, length = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
+    if offset == next[kind] then
+      next[kind] = offset + length
+      fresh[#fresh + 1] = ARGV[i + 3]
+    elseif offset + length > next[kind] then
+      return redis.error_reply('OFFSET ' .. run .. ' has ' .. next[kind] .. ' bytes of stream ' .. kind .. ', not ' .. offset)
+    end
+  elseif kind ~= 't' or not field[3] then
+    field[3] = field[3] or kind == 't'
+    fresh[#fresh + 1] = ARGV[i + 3]
+  end
+end
+
+if ARGV[4] ~= '' and state == 'STARTING' then
+  move(run, state, 'RUNNING')
+  state = 'RUNNING'
+  redis.call('HSET', KEYS[1], 'started', ARGV[3])
+  redis.call('XADD', KEYS[2], '*', 'e', ARGV[4])
+end
+if #fresh > 0 then
+  redis.call('HSET', KEYS[1], 'out1', next['1'], 'out2', next['2'])
+  if field[3] then redis.call('HSET', KEYS[1], 'truncated', 1) end
+  for i = 1, #fresh do redis.call('XADD', KEYS[2], '*', 'e', fresh[i]) end
+end
+if ARGV[5] ~= '' then endRun(run, state, 'attempt', ARGV[5], ARGV[6], ARGV[3]) end
+return 1

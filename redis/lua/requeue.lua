@@ -1,0 +1,40 @@
+-- An attempt is given up for our fault, and the next one is put into the queue with its job.
+--
+-- KEYS[1] record
+-- KEYS[2] events
+-- KEYS[3] inbox
+-- KEYS[4] input taken
+-- KEYS[5] prefix of the sets by state
+-- KEYS[6] start deadlines
+-- KEYS[7] retention
+-- KEYS[8] BullMQ's key 1
+-- KEYS[9] BullMQ's key 2
+-- KEYS[10] BullMQ's key 3
+-- KEYS[11] BullMQ's key 4
+-- KEYS[12] BullMQ's key 5
+-- KEYS[13] BullMQ's key 6
+-- KEYS[14] BullMQ's key 7
+-- KEYS[15] BullMQ's key 8
+-- KEYS[16] BullMQ's key 9
+-- ARGV run, attempt, state in which it must be ('' for any), most attempts, event of QUEUED, BullMQ's script, its three arguments
+-- Result: 1 | 0 fenced off, no attempt left, to be cancelled, or input was taken that no other attempt would get
+--- @include fence
+--- @include bullmq
+
+local run = ARGV[1]
+local field = redis.call('HMGET', KEYS[1], 'attempt', 'cancel', 'taken', 'worker', 'deadline')
+local following = tonumber(ARGV[2]) + 1
+-- Sent again after a lost answer.
+if field[1] == tostring(following) then return 1 end
+local state = fence(ARGV[2])
+if not state or state == 'SEALED' or (ARGV[3] ~= '' and ARGV[3] ~= state) then return 0 end
+if following > tonumber(ARGV[4]) or field[2] or tonumber(field[3] or 0) > 0 then return 0 end
+
+move(run, state, 'QUEUED')
+redis.call('HSET', KEYS[1], 'attempt', following)
+redis.call('HDEL', KEYS[1], 'token', 'worker', 'placement', 'image', 'started', 'out1', 'out2', 'truncated')
+redis.call('SREM', field[4], run)
+if field[5] then redis.call('ZADD', KEYS[6], field[5], run) end
+redis.call('XADD', KEYS[2], '*', 'e', ARGV[5])
+addJob(8, 6)
+return 1
