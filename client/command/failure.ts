@@ -1,0 +1,20 @@
+// How a failure of our own is told.
+
+import { defaultAddress } from '../sdk/address.js'
+import { CaissonError } from '../sdk/error.js'
+import { errorJson } from '../sdk/json.js'
+
+export function tellFailure(error: unknown, json: boolean): void {
+  const text = json && error instanceof CaissonError ? JSON.stringify(errorJson(error)) : `caisson: ${describe(error)}`
+  process.stderr.write(`${text}\n`)
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof CaissonError)) return error instanceof Error ? error.message : String(error)
+  const { code, reason, message, violations } = error
+  const known = violations.filter(({ field }) => !message.includes(field))
+  const lines = [`${message} (${reason || code})`, ...known.map(({ field, description }) => `  ${field}: ${description}`)]
+  if (code === 'UNAVAILABLE' && reason === '')
+    lines.push(`  is it running? start it with: caisson up (as root; it listens on ${defaultAddress})`)
+  return lines.join('\n')
+}

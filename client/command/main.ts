@@ -1,0 +1,37 @@
+#!/usr/bin/env node
+// The caisson command. One file per verb beside this one.
+
+import { Command, CommanderError } from 'commander'
+import { addCancel } from './cancel.js'
+import { exitOwnFailure } from './exit.js'
+import { tellFailure } from './failure.js'
+import { addImages } from './images.js'
+import { addPs } from './ps.js'
+import { addRm } from './rm.js'
+import { addRun } from './run.js'
+import { addShow } from './show.js'
+import { addSubmit } from './submit.js'
+import { addUp } from './up.js'
+import { addWatch } from './watch.js'
+
+const program = new Command('caisson')
+  .description('Runs untrusted programs behind a wall, from a durable queue.')
+  .enablePositionalOptions()
+  .exitOverride()
+
+let json = false
+program.hook('preAction', (_, verb) => {
+  json = verb.optsWithGlobals<{ json?: boolean }>().json ?? false
+})
+for (const add of [addUp, addRun, addSubmit, addWatch, addCancel, addPs, addShow, addRm, addImages]) add(program)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  // commander has told its own errors already; help and version are none.
+  if (error instanceof CommanderError) process.exit(error.exitCode === 0 ? 0 : exitOwnFailure)
+  tellFailure(error, json)
+  process.exitCode = exitOwnFailure
+}
+// Every byte is written by now; an input that is still being read must not hold the end back.
+process.exit()

@@ -1,0 +1,134 @@
+// The SDK. Every method rejects with a CaissonError when the request was refused or the service failed; a program's own end is a Verdict.
+
+import { randomUUID } from 'node:crypto'
+import type { caisson } from '../../proto/messages.js'
+import type { ConnectOptions } from './address.js'
+import { type CallOptions, Connection } from './connection.js'
+import { readImage, readRun, readWorker } from './decode.js'
+import { writeSpec, writeState } from './encode.js'
+import { FollowedRun } from './followed.js'
+import { Input } from './input.js'
+import { methods } from './methods.js'
+import type { Image, Run, RunSpec, State, Worker } from './model.js'
+import { follow } from './watch.js'
+
+export interface SubmitOptions extends CallOptions {
+  /** 1-128 characters of [A-Za-z0-9._:-]. The same key with the same spec is the same run. Default: a fresh one, so that retries are safe. */
+  idempotencyKey?: string
+}
+
+export interface WatchOptions extends CallOptions {
+  /** Of the last event that is known. Default: from the run's first event. */
+  afterCursor?: string
+}
+
+export interface ListOptions extends CallOptions {
+  /** Any of these; default: all. */
+  states?: readonly State[]
+  /** All of these. */
+  labels?: Readonly<Record<string, string>>
+  /** Runs per request, 1 to 1,000; default 100. */
+  pageSize?: number
+}
+
+export class Caisson implements Disposable {
+  readonly #connection: Connection
+
+  private constructor(options: ConnectOptions) {
+    this.#connection = new Connection(options)
+  }
+
+  /** The connection is made with the first call; UNAVAILABLE there means that nothing serves at this address. */
+  static connect(options: ConnectOptions = {}): Caisson {
+    return new Caisson(options)
+  }
+
+  /**
+   * Records and enqueues a run; returns at once. INVALID_ARGUMENT names the fields at fault; ALREADY_EXISTS: the key is known with another
+   * spec; RESOURCE_EXHAUSTED: the service's store is near its limit; FAILED_PRECONDITION: no worker offers the isolation.
+   */
+  async submit(spec: RunSpec, options: SubmitOptions = {}): Promise<{ runId: string; created: boolean }> {
+    const { runId, created } = await this.#connection.unary(methods.submit, submitRequest(spec, options), options)
+    return { runId, created }
+  }
+
+  /** Submits a run and watches it. Refusals as of submit() come out of the iteration, or of verdict(). */
+  run(spec: RunSpec, options: SubmitOptions = {}): FollowedRun {
+    const request = submitRequest(spec, options)
+    return new FollowedRun(follow(this.#connection, () => this.#connection.readStream(methods.run, request), options.signal))
+  }
+
+  /**
+   * Every event of a run until its verdict, also after its end. Resumes by itself when the connection breaks: no byte is lost or doubled.
+   * NOT_FOUND: no such run; INVALID_ARGUMENT: the cursor is not of this run.
+   */
+  watch(runId: string, options: WatchOptions = {}): FollowedRun {
+    const request = { runId, afterCursor: options.afterCursor ?? '' }
+    return new FollowedRun(follow(this.#connection, () => this.#connection.readStream(methods.watch, request), options.signal))
+  }
+
+  /** Input for a run that was submitted with stdin 'attach'. One writer at a time, from the input's first byte. */
+  attach(runId: string, options: CallOptions = {}): Input {
+    return new Input(this.#connection, runId, options.signal)
+  }
+
+  /** Sends signal 1-64 to the main process. Not repeated when the connection breaks: it may then have arrived or not. */
+  async signal(runId: string, signal: number): Promise<void> {
+    const { call, answer } = this.#connection.writeStream(methods.attach, true)
+    call.end({ runId, signal })
+    await answer
+  }
+
+  /** Ends a run with verdict CANCELLED. Returns when the wish is recorded; false: the run had ended before. */
+  async cancel(runId: string, options: CallOptions = {}): Promise<boolean> {
+    const { cancelled } = await this.#connection.unary(methods.cancel, { runId }, options)
+    return cancelled
+  }
+
+  /** NOT_FOUND: no such run, or its retention is over. */
+  async get(runId: string, options: CallOptions = {}): Promise<Run> {
+    return readRun(await this.#connection.unary(methods.get, { runId }, options))
+  }
+
+  /** Newest first; further pages are fetched as the iteration needs them. */
+  async *list(options: ListOptions = {}): AsyncGenerator<Run, void, undefined> {
+    const { states = [], labels = {}, pageSize = 0 } = options
+    const filter = { states: states.map(writeState), labels: { ...labels }, pageSize }
+    let pageToken = ''
+    do {
+      const page: caisson.v1.ListResponse = await this.#connection.unary(methods.list, { ...filter, pageToken }, options)
+      for (const run of page.runs) yield readRun(run)
+      pageToken = page.nextPageToken
+    } while (pageToken !== '')
+  }
+
+  /** Forgets an ended run: record, output and key. FAILED_PRECONDITION: it has not ended. */
+  async delete(runId: string, options: CallOptions = {}): Promise<void> {
+    await this.#connection.unary(methods.delete, { runId }, options)
+  }
+
+  /** The living workers. */
+  async workers(options: CallOptions = {}): Promise<Worker[]> {
+    const { workers } = await this.#connection.unary(methods.listWorkers, {}, options)
+    return workers.map(readWorker)
+  }
+
+  /** What workers have prepared, newest use first. */
+  async images(options: CallOptions = {}): Promise<Image[]> {
+    const { images } = await this.#connection.unary(methods.listImages, {}, options)
+    return images.map(readImage)
+  }
+
+  /** Lets go of the connection; calls under way fail. */
+  close(): void {
+    this.#connection.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+function submitRequest(spec: RunSpec, { idempotencyKey }: SubmitOptions): caisson.v1.ISubmitRequest {
+  return { spec: writeSpec(spec), idempotencyKey: idempotencyKey ?? randomUUID() }
+}

@@ -1,0 +1,30 @@
+// Where this Caisson is installed, whether it runs from a checkout or was copied elsewhere.
+
+import { accessSync, constants } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export interface Installation {
+  /** Holds dist/, node_modules/, proto/ and target/release/. */
+  folder: string
+  launcher: string
+  agent: string
+  converter: string
+}
+
+export function findInstallation(): Installation {
+  // This file is dist/client/up/installation.js.
+  const folder = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))))
+  const binary = (name: string) => join(folder, 'target', 'release', name)
+  return { folder, launcher: binary('caisson-launcher'), agent: binary('caisson-agent'), converter: binary('caisson-converter') }
+}
+
+export function requireBinaries({ launcher, agent, converter }: Installation): void {
+  for (const path of [launcher, agent, converter]) {
+    try {
+      accessSync(path, constants.X_OK)
+    } catch (cause) {
+      throw new Error(`${path} is missing: build it with "npm run build"`, { cause })
+    }
+  }
+}

@@ -1,0 +1,119 @@
+// An all-in-one service: launcher, Redis, control and worker, started in the order they need each other, and stopped in reverse.
+
+import type { Server } from 'node:net'
+import { join, resolve } from 'node:path'
+import { Child } from './child.js'
+import { type CredentialFiles, handOver } from './credentials.js'
+import { findInstallation, requireBinaries } from './installation.js'
+import { findUser, type Instance, makeInstance } from './instance.js'
+import { lock } from './lock.js'
+import type { Log } from './log.js'
+import { launcherProgram, nodeProgram, redisProgram } from './programs.js'
+import { askRedisPromise, describePromise, evicts } from './redis.js'
+
+export interface ServiceOptions extends CredentialFiles {
+  /** 1 to 32 characters of [a-z0-9-]: one service of that name on this host. */
+  name: string
+  /** Folder of what must last: layers and Redis. */
+  state: string
+  /** Folders that image references may lead into. */
+  images: readonly string[]
+  /** HOST:PORT. */
+  listen: string
+  /** URL of a Redis that is there; default: one of its own. */
+  redis?: string
+  /** maxmemory of its own Redis. */
+  redisMemoryBytes: number
+  /** Further arguments, as the worker and control take them. */
+  workerArgs: readonly string[]
+  controlArgs: readonly string[]
+}
+
+export const serviceUser = 'caisson'
+
+export class Service {
+  readonly #children: Child[] = []
+  readonly #locks: Server[] = []
+  /** What its Redis promises, in one line. */
+  redisPromise = ''
+
+  private constructor(
+    private readonly options: ServiceOptions,
+    private readonly log: Log,
+  ) {}
+
+  /** Resolves when all of it is ready. On failure, and when `signal` fires meanwhile, nothing of it is left. */
+  static async start(options: ServiceOptions, log: Log, signal: AbortSignal): Promise<Service> {
+    const service = new Service(options, log)
+    const stop = () => void service.stop(signal)
+    signal.addEventListener('abort', stop, { once: true })
+    try {
+      await service.#start(signal)
+      return service
+    } catch (error) {
+      await service.stop(AbortSignal.abort())
+      throw error
+    } finally {
+      signal.removeEventListener('abort', stop)
+    }
+  }
+
+  /** Worker first, which finishes or hands back what it runs; then those it needs for that. `hurry`: no more patience. */
+  async stop(hurry: AbortSignal): Promise<void> {
+    for (const child of this.#children.toReversed()) await child.stop(hurry)
+    for (const held of this.#locks) held.close()
+  }
+
+  /** Of its processes, by name, as they are now. */
+  pids(): Record<string, number | undefined> {
+    return Object.fromEntries(this.#children.map((child) => [child.name, child.pid]))
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    const installation = findInstallation()
+    requireBinaries(installation)
+    // Its processes reach their folders whatever the starter's own taste in files is.
+    process.umask(0o022)
+    const { name, state, images, listen, redis, redisMemoryBytes, workerArgs, controlArgs } = this.options
+    const instance = await makeInstance(name, state, await requireUser())
+    await this.#lock(instance)
+    const credentials = await handOver(this.options, instance)
+
+    const launcher = new Child(launcherProgram(installation, instance), this.log)
+    const ownRedis = redis === undefined ? [new Child(redisProgram(installation, instance, redisMemoryBytes), this.log)] : []
+    await this.#run([launcher, ...ownRedis], signal)
+    const store = redis ?? instance.redisSocket
+    await this.#judgeRedis(store)
+
+    const controlArguments = ['--redis', store, '--listen', listen, ...credentials, ...controlArgs]
+    const folders = images.flatMap((folder) => ['--images', resolve(folder)])
+    const workerArguments = ['--redis', store, '--name', name, '--state', instance.state, ...folders, ...workerArgs]
+    const control = new Child(nodeProgram(installation, instance, 'control', controlArguments), this.log)
+    const worker = new Child(nodeProgram(installation, instance, 'worker', workerArguments), this.log)
+    await this.#run([control, worker], signal)
+  }
+
+  async #lock({ name, runtime, state }: Instance): Promise<void> {
+    this.#locks.push(await lock(join(runtime, 'up.sock'), `the name "${name}"`))
+    this.#locks.push(await lock(join(state, 'up.sock'), `the state folder ${state}`))
+  }
+
+  async #run(children: Child[], signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    this.#children.push(...children)
+    await Promise.all(children.map((child) => child.start()))
+  }
+
+  async #judgeRedis(address: string): Promise<void> {
+    const promise = await askRedisPromise(address)
+    this.redisPromise = describePromise(promise)
+    if (evicts(promise)) throw new Error(`${this.redisPromise}; set its maxmemory-policy to noeviction`)
+  }
+}
+
+async function requireUser() {
+  const user = await findUser(serviceUser)
+  if (!user)
+    throw new Error(`the user "${serviceUser}" is missing: make it with scripts/setup, or useradd --system ${serviceUser}`)
+  return user
+}
