@@ -1,0 +1,300 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { after, before, describe, test } from 'node:test'
+import { Worker } from 'bullmq'
+import type { Redis } from 'ioredis'
+import { bullPrefix, type JobData } from '../proto/job.js'
+import { eventsKey, idempotencyKey, runKey, runsKey, stateKey, workerRunsKey } from '../proto/keys.js'
+import { caisson } from '../proto/messages.js'
+import { readEvents } from './events.js'
+import { Queues } from './queue.js'
+import { Runs } from './runs.js'
+import { type ScratchRedis, scratchRedis } from './scratch.js'
+import { type NewRun, Submissions } from './submissions.js'
+import { verdictOf } from './verdicts.js'
+
+const { State, Stream, Outcome, Effect } = caisson.v1
+const placement = { workerId: 'w1', backend: caisson.v1.Backend.BACKEND_CONTAINER }
+const exited = verdictOf('EXITED', Effect.COMPLETED, '')
+
+let scratch: ScratchRedis
+let redis: Redis
+let queues: Queues
+let runs: Runs
+let submissions: Submissions
+
+before(async () => {
+  scratch = await scratchRedis()
+  redis = scratch.connect()
+  queues = new Queues(redis)
+  await queues.ready()
+  runs = new Runs(redis, queues)
+  submissions = new Submissions(redis, queues)
+})
+after(async () => {
+  await queues.close()
+  await scratch[Symbol.asyncDispose]()
+})
+
+const aRun = (over: Partial<NewRun> = {}): NewRun => ({
+  spec: { image: 'oci:/images/a', args: ['true'] },
+  limits: { wallMs: 1000 },
+  queue: 'container',
+  idempotencyKey: '',
+  retentionMs: 60_000,
+  message: '',
+  maxWaiting: 1_000_000,
+  ...over,
+})
+
+async function created(over: Partial<NewRun> = {}): Promise<string> {
+  const answer = await submissions.create(aRun(over))
+  assert.equal(answer.outcome, 'created')
+  return answer.outcome === 'created' ? answer.runId : ''
+}
+
+async function running(over: Partial<NewRun> = {}): Promise<string> {
+  const runId = await created(over)
+  assert.ok(await runs.claim(runId, 1, placement))
+  assert.ok(await runs.starting(runId, 1, 'sha256:00'))
+  assert.ok(await runs.running(runId, 1))
+  return runId
+}
+
+const output = (offset: number, data: Uint8Array, stream = Stream.STDOUT) => ({ output: { stream, offset, data, attempt: 1 } })
+
+async function outputOf(runId: string): Promise<Buffer> {
+  const events = await readEvents(redis, runId)
+  return Buffer.concat(events.flatMap(({ output }) => (output?.data ? [output.data] : [])))
+}
+
+const statesOf = async (runId: string) =>
+  (await readEvents(redis, runId)).flatMap(({ state }) => (state?.state ? [State[state.state]] : []))
+
+describe('the way of a run', () => {
+  test('from the queue to its verdict, through BullMQ', async () => {
+    const spec = { image: 'oci:/i', args: ['sh', '-c', 'x'], env: { A: '1', ['__proto__']: 'kept' }, labels: { team: 'x' } }
+    const runId = await created({ spec })
+    const taken = await new Promise<JobData>((resolve) => {
+      const worker = new Worker<JobData>('container', async (job) => resolve(job.data), {
+        connection: scratch.connect(),
+        prefix: bullPrefix,
+      })
+      after(() => worker.close())
+    })
+    assert.deepEqual(taken, { runId, attempt: 1, image: 'oci:/i' })
+
+    const claimed = await runs.claim(runId, 1, placement)
+    assert.deepEqual(claimed?.spec.args, spec.args)
+    assert.equal(Object.getOwnPropertyDescriptor(claimed?.spec.env ?? {}, '__proto__')?.value, 'kept')
+    assert.equal(claimed?.limits.wallMs, 1000)
+    assert.deepEqual(await redis.smembers(workerRunsKey('w1')), [runId])
+    assert.ok(await runs.starting(runId, 1, 'sha256:ab'))
+    const bytes = Buffer.from([0, 255, 10, 13, 0])
+    assert.ok(await runs.report(runId, 1, { running: true, events: [output(0, bytes)], verdict: { ...exited, exitCode: 42 } }))
+
+    const run = await runs.get(runId)
+    assert.equal(run?.state, State.ENDED)
+    assert.equal(run?.verdict?.exitCode, 42)
+    assert.equal(run?.imageDigest, 'sha256:ab')
+    assert.equal(run?.placement?.workerId, 'w1')
+    assert.ok(run?.startedAt && run.endedAt && run.submittedAt)
+    assert.deepEqual(await statesOf(runId), ['QUEUED', 'PREPARING', 'STARTING', 'RUNNING'])
+    assert.deepEqual(await outputOf(runId), bytes)
+    assert.equal((await readEvents(redis, runId)).at(-1)?.verdict?.exitCode, 42)
+    assert.deepEqual(await redis.smembers(workerRunsKey('w1')), [])
+    for (const key of [runKey(runId), eventsKey(runId)]) assert.ok((await redis.pttl(key)) > 50_000)
+    assert.equal(await redis.zscore(stateKey('ENDED'), runId), '0')
+  })
+
+  test('a ready image goes from the claim to STARTING in one step', async () => {
+    const runId = await created()
+    assert.ok(await runs.claim(runId, 1, placement, 'sha256:cd'))
+    assert.equal((await runs.get(runId))?.state, State.STARTING)
+    assert.deepEqual(await statesOf(runId), ['QUEUED', 'PREPARING', 'STARTING'])
+  })
+
+  test('a lower priority number is taken first', async () => {
+    const late = await created({ queue: 'microvm', spec: { image: 'i', priority: 1_000_000 } })
+    const middle = await created({ queue: 'microvm', spec: { image: 'i', priority: 7 } })
+    const first = await created({ queue: 'microvm' })
+    const order: string[] = []
+    const worker = new Worker<JobData>('microvm', async (job) => void order.push(job.data.runId), {
+      connection: scratch.connect(),
+      prefix: bullPrefix,
+    })
+    while (order.length < 3) await new Promise((resolve) => setTimeout(resolve, 5))
+    await worker.close()
+    assert.deepEqual(order, [first, middle, late])
+  })
+
+  test('no more runs than may wait', async () => {
+    const waiting = await redis.zcard(stateKey('QUEUED'))
+    assert.equal((await submissions.create(aRun({ maxWaiting: waiting + 1 }))).outcome, 'created')
+    assert.equal((await submissions.create(aRun({ maxWaiting: waiting + 1 }))).outcome, 'full')
+  })
+})
+
+describe('fencing', () => {
+  test('an attempt writes nothing after the next one was queued', async () => {
+    const runId = await running()
+    assert.ok(await runs.append(runId, 1, [output(0, Buffer.from('old'))]))
+    assert.ok(await runs.requeue(runId, 1, 'the worker was restarted'))
+    assert.equal(await runs.append(runId, 1, [output(3, Buffer.from('late'))]), false)
+    assert.equal(await runs.end(runId, 1, exited), false)
+    assert.equal(await runs.starting(runId, 1, 'x'), false)
+    assert.equal(await runs.claim(runId, 1, placement), undefined)
+    assert.ok(await runs.claim(runId, 2, placement, 'sha256:1'))
+    assert.equal(await runs.append(runId, 1, [output(0, Buffer.from('late'))]), false)
+    assert.ok(await runs.append(runId, 2, [output(0, Buffer.from('new'))]))
+    assert.equal((await outputOf(runId)).toString(), 'oldnew')
+  })
+
+  test('a run that control ended is left alone by its worker', async () => {
+    const runId = await running()
+    assert.ok(await submissions.close(runId, 1, 'RUNNING', verdictOf('WORKER_LOST', Effect.STARTED, '')))
+    assert.equal(await runs.append(runId, 1, [output(0, Buffer.from('x'))]), false)
+    assert.equal(await runs.end(runId, 1, exited), false)
+    assert.equal(await runs.requeue(runId, 1, ''), false)
+    assert.equal((await runs.get(runId))?.verdict?.outcome, Outcome.WORKER_LOST)
+  })
+
+  test('control does not end a run that went on meanwhile', async () => {
+    const runId = await running()
+    assert.equal(await submissions.close(runId, 1, 'STARTING', exited), false)
+    assert.equal(await submissions.close(runId, 2, 'RUNNING', exited), false)
+  })
+
+  test('one claim only, and none of what is not there', async () => {
+    const runId = await created()
+    const claims = await Promise.all([1, 2, 3].map(() => runs.claim(runId, 1, placement)))
+    assert.equal(claims.filter((claim) => claim !== undefined).length, 1)
+    assert.equal(await runs.claim('r0000000000000000000000000', 1, placement), undefined)
+  })
+
+  test('three attempts, not four', async () => {
+    const runId = await created()
+    for (const attempt of [1, 2]) {
+      assert.ok(await runs.claim(runId, attempt, placement))
+      assert.ok(await runs.requeue(runId, attempt, 'again'))
+      assert.ok(await runs.requeue(runId, attempt, 'again'), 'a repeated requeue finds its work done')
+    }
+    assert.ok(await runs.claim(runId, 3, placement))
+    assert.equal(await runs.requeue(runId, 3, 'again'), false)
+  })
+})
+
+describe('what is sent again is done once', () => {
+  test('reports, ends, starts', async () => {
+    const runId = await running()
+    const report = { running: true, events: [output(0, Buffer.from('abc')), { truncated: { limitBytes: 3 } }], verdict: exited }
+    for (let i = 0; i < 3; i++) assert.ok(await runs.report(runId, 1, report))
+    assert.ok(await runs.starting(runId, 1, 'x'))
+    const events = await readEvents(redis, runId)
+    assert.equal(events.length, 7)
+    assert.equal((await outputOf(runId)).toString(), 'abc')
+  })
+
+  test('output by stream and offset; a gap is refused and writes nothing', async () => {
+    const runId = await running()
+    const a = output(0, Buffer.from('aa'))
+    const b = output(0, Buffer.from('b'), Stream.STDERR)
+    assert.ok(await runs.append(runId, 1, [a]))
+    assert.ok(await runs.append(runId, 1, [a, b, output(2, Buffer.from('cc'))]))
+    await assert.rejects(runs.append(runId, 1, [output(4, Buffer.from('d')), output(9, Buffer.from('e'))]), /OFFSET .* 5 bytes/)
+    await assert.rejects(runs.append(runId, 1, [output(3, Buffer.from('xyz'))]), /OFFSET/)
+    assert.equal((await outputOf(runId)).toString(), 'aabcc')
+  })
+
+  test('every byte as it was', async () => {
+    const runId = await running()
+    const bytes = randomBytes(256 << 10)
+    assert.ok(await runs.append(runId, 1, [output(0, bytes)]))
+    assert.ok((await outputOf(runId)).equals(bytes))
+  })
+})
+
+describe('idempotency', () => {
+  test('fifty submits at once create one run and one job', async () => {
+    const jobs = async () => redis.llen('caisson:bull:microvm:wait')
+    const before = await jobs()
+    const env = (i: number) => (i % 2 ? { A: '1', B: '2' } : { B: '2', A: '1' })
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, i) =>
+        submissions.create(aRun({ idempotencyKey: 'k1', spec: { image: 'i', env: env(i) }, queue: 'microvm' })),
+      ),
+    )
+    const ids = new Set(answers.map((answer) => ('runId' in answer ? answer.runId : '')))
+    assert.equal(ids.size, 1)
+    assert.equal(answers.filter(({ outcome }) => outcome === 'created').length, 1)
+    assert.equal(await jobs(), before + 1)
+    const [runId = ''] = ids
+    assert.deepEqual(await submissions.known('k1', { image: 'i', env: env(0) }), { outcome: 'known', runId })
+    const other = await submissions.create(aRun({ idempotencyKey: 'k1', spec: { image: 'other' } }))
+    assert.deepEqual(other, { outcome: 'conflict', runId })
+  })
+
+  test('the key lives as long as its run', async () => {
+    const spec = { image: 'i' }
+    const runId = await created({ idempotencyKey: 'k2', spec })
+    assert.equal(await redis.pttl(idempotencyKey('k2')), -1)
+    await runs.claim(runId, 1, placement)
+    await runs.end(runId, 1, exited)
+    assert.ok((await redis.pttl(idempotencyKey('k2'))) > 0)
+    assert.equal(await submissions.delete(runId), 'deleted')
+    assert.notEqual(await created({ idempotencyKey: 'k2', spec }), runId)
+  })
+})
+
+describe('the end without a worker', () => {
+  test('a start deadline that passed is found at the claim', async () => {
+    const runId = await created({ spec: { image: 'i', startWithinMs: 1 } })
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.equal(await runs.claim(runId, 1, placement), undefined)
+    const run = await runs.get(runId)
+    assert.equal(run?.verdict?.outcome, Outcome.EXPIRED_IN_QUEUE)
+    assert.equal(run?.verdict?.effect, Effect.NEVER_STARTED)
+  })
+
+  test('cancel: a queued run ends at once, a running one is told once, an ended one is over', async () => {
+    const queued = await created()
+    assert.equal(await submissions.cancel(queued), 'ended')
+    assert.equal((await runs.get(queued))?.verdict?.outcome, Outcome.CANCELLED)
+    assert.equal(await runs.claim(queued, 1, placement), undefined)
+    assert.equal(await submissions.cancel(queued), 'over')
+
+    const busy = await running()
+    assert.equal(await submissions.cancel(busy), 'told')
+    assert.equal(await submissions.cancel(busy), 'told')
+    assert.equal(await redis.xlen(`${runKey(busy)}:inbox`), 1)
+    assert.equal(await runs.requeue(busy, 1, ''), false, 'a run that is to end gets no other attempt')
+    assert.equal(await submissions.cancel('r0000000000000000000000000'), 'gone')
+  })
+
+  test('delete', async () => {
+    const runId = await running()
+    assert.equal(await submissions.delete(runId), 'not-ended')
+    await runs.end(runId, 1, exited)
+    assert.equal(await submissions.delete(runId), 'deleted')
+    assert.equal(await submissions.delete(runId), 'not-found')
+    assert.equal(await redis.zscore(runsKey, runId), null)
+    assert.deepEqual(await redis.keys(`caisson:run:${runId}*`), [])
+  })
+})
+
+test('Redis is killed and restarted while an attempt writes: no byte is lost or doubled', async () => {
+  const runId = await running()
+  let sent = 0
+  const writer = (async () => {
+    for (let i = 0; i < 400; i++) {
+      const data = Buffer.from(`${i} `)
+      assert.ok(await runs.append(runId, 1, [output(sent, data)]))
+      sent += data.length
+    }
+  })()
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  await scratch.restart(300)
+  await writer
+  assert.equal((await outputOf(runId)).toString(), Array.from({ length: 400 }, (_, i) => `${i} `).join(''))
+  assert.ok(await runs.end(runId, 1, exited))
+})

@@ -1,0 +1,54 @@
+// A Redis for one test file: a process of its own on a unix socket in a temporary folder, durable as `caisson up` has it.
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import { connect, type Patience } from './connect.js'
+
+export interface ScratchRedis extends AsyncDisposable {
+  readonly address: string
+  /** Connections are closed with it. */
+  connect(patience?: Patience): Redis
+  signal(name: NodeJS.Signals): void
+  /** SIGKILL, and after `awayMs` again, with the same folder. */
+  restart(awayMs: number): Promise<void>
+}
+
+export async function scratchRedis(...options: string[]): Promise<ScratchRedis> {
+  const folder = await mkdtemp(join(tmpdir(), 'caisson-redis-'))
+  const address = join(folder, 'redis.sock')
+  const durable = ['--appendonly', 'yes', '--appendfsync', 'always', '--save', '', '--maxmemory-policy', 'noeviction']
+  const args = ['--port', '0', '--unixsocket', address, '--dir', folder, ...durable, ...options]
+  const start = () => spawn('redis-server', args, { stdio: 'ignore' })
+  let server = start()
+  const opened: Redis[] = []
+
+  const scratch: ScratchRedis = {
+    address,
+    connect(patience = 'patient') {
+      const redis = connect(address, 'test', patience)
+      opened.push(redis)
+      return redis
+    },
+    signal(name) {
+      server.kill(name)
+    },
+    async restart(awayMs) {
+      server.kill('SIGKILL')
+      await once(server, 'exit')
+      await sleep(awayMs)
+      server = start()
+    },
+    async [Symbol.asyncDispose]() {
+      for (const redis of opened) redis.disconnect()
+      server.kill('SIGKILL')
+      if (server.exitCode === null && server.signalCode === null) await once(server, 'exit')
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+  await scratch.connect().ping()
+  return scratch
+}
