@@ -1,0 +1,56 @@
+// The table of behaviours, on every backend that this machine's worker offers.
+
+import { before, describe, test } from 'node:test'
+import type { BackendName, RunSpec } from '../../client/sdk/model.js'
+import { container, finish } from '../harness/finish.js'
+import { Fixture } from '../harness/fixture.js'
+import { until } from '../harness/until.js'
+import { account } from './account.js'
+import type { Case } from './case.js'
+import { exits } from './exits.js'
+import { limits } from './limits.js'
+import { process as processes } from './process.js'
+import { streams } from './streams.js'
+import { walls } from './walls.js'
+
+const table: Record<string, Case[]> = { exits, streams, limits, process: processes, walls, account }
+const isolation: Record<BackendName, RunSpec['isolation']> = { container: 'CONTAINER', microvm: 'MICROVM_REQUIRED' }
+
+const fixture = new Fixture()
+const offered = new Set<BackendName>()
+
+before(async () => {
+  for (const { offers } of await fixture.caisson.workers())
+    for (const { backend, unavailable } of offers) if (unavailable === '') offered.add(backend)
+})
+
+for (const backend of Object.keys(isolation) as BackendName[]) {
+  for (const [topic, cases] of Object.entries(table)) {
+    describe(`${backend}, ${topic}`, () => {
+      for (const behaviour of cases) {
+        test(behaviour.name, { timeout: 120_000 }, async (context) => {
+          if (!offered.has(backend)) return context.skip(`this worker offers no ${backend}`)
+          const spec = { ...container(behaviour.spec), isolation: isolation[backend] ?? 'CONTAINER' }
+          await behaviour.expect(await perform(behaviour, spec))
+        })
+      }
+    })
+  }
+}
+
+async function perform({ input, meanwhile }: Case, spec: RunSpec) {
+  const { caisson } = fixture
+  const { runId } = await caisson.submit(spec)
+  const finished = finish(caisson.watch(runId))
+  // A failure below is told before this one is looked at.
+  finished.catch(() => {})
+  if (input) await input(caisson.attach(runId))
+  if (meanwhile) {
+    await until('the program wrote something', 30_000, async () => {
+      for await (const event of caisson.watch(runId)) if (event.type === 'output' || event.type === 'verdict') return true
+      return false
+    })
+    await meanwhile(caisson, runId)
+  }
+  return finished
+}

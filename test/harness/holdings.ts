@@ -1,0 +1,53 @@
+// What an instance holds while it runs: an idle one holds the same after any number of runs as before.
+
+import { readdir, readFile } from 'node:fs/promises'
+import { lookAtHost } from './host.js'
+import type { Instance, Part } from './instance.js'
+import { until } from './until.js'
+
+const parts: Part[] = ['launcher', 'redis', 'control', 'worker']
+
+export interface Holdings {
+  cgroups: number
+  loopDevices: number
+  processes: number
+  /** In the launcher's mount namespace: the kept layers. */
+  mounts: number
+  descriptors: Record<Part, number>
+}
+
+export async function holdings(instance: Instance): Promise<Holdings> {
+  const host = [...(await lookAtHost())]
+  const launcher = await instance.pid('launcher')
+  const table = await readFile(`/proc/${launcher}/mountinfo`, 'utf8')
+  const descriptors = {} as Record<Part, number>
+  for (const part of parts) descriptors[part] = (await readdir(`/proc/${await instance.pid(part)}/fd`)).length
+  const count = (kind: string) => host.filter((line) => line.startsWith(kind) && line.includes(instance.name)).length
+  return {
+    cgroups: count('cgroup '),
+    loopDevices: count('loop device '),
+    processes: count('process '),
+    mounts: table.split('\n').length,
+    descriptors,
+  }
+}
+
+/** The same counts as `before`, soon. Sockets of clients that just left may take a moment; a few descriptors more are a pool's. */
+export async function expectSameHoldings(instance: Instance, before: Holdings, limitMs = 20_000): Promise<void> {
+  let now = before
+  const same = async () => {
+    now = await holdings(instance)
+    const { descriptors, ...counts } = now
+    const { descriptors: old, ...expected } = before
+    return JSON.stringify(counts) === JSON.stringify(expected) && parts.every((part) => descriptors[part] <= old[part] + 4)
+  }
+  await until('the instance holds what it held', limitMs, same).catch(() => {
+    throw new Error(`the instance held ${JSON.stringify(before)}, and now holds ${JSON.stringify(now)}`)
+  })
+}
+
+export async function memory(instance: Instance): Promise<Record<Part, number>> {
+  const bytes = {} as Record<Part, number>
+  for (const part of parts) bytes[part] = await instance.memoryBytes(part)
+  return bytes
+}

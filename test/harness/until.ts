@@ -1,0 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
+/** Asks until the answer is true; what it throws ends it at once. */
+export async function until(what: string, limitMs: number, holds: () => Promise<boolean> | boolean): Promise<void> {
+  const deadline = Date.now() + limitMs
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`)
+    await sleep(50)
+  }
+}
