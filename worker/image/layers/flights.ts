@@ -49,6 +49,8 @@ export class Flights<T, P = never> {
 
 /** Waits for work that does not listen to this signal itself. */
 export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Nobody hears of its failure once it was given up.
+  work.catch(() => {})
   signal.throwIfAborted()
   let onAbort = () => {}
   const aborted = new Promise<never>((_, reject) => {

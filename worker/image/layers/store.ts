@@ -1,4 +1,5 @@
 // The layer store as the worker sees it: which layers are there, and how to get the others there. Only the launcher writes into it.
+import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { caisson } from '../../../proto/messages.js'
@@ -43,6 +44,7 @@ export class LayerStore {
     // The first failure stops the others: nobody wants half an image.
     const failed = new AbortController()
     const either = AbortSignal.any([signal, failed.signal])
+    setMaxListeners(0, either)
     const keys: Promise<string>[] = []
     for (const layer of layers) keys.push(this.#ensure(layer, keys.slice(), either, onProgress))
     try {
