@@ -22,6 +22,16 @@ export function addConnectFlags(command: Command): Command {
     .option('--json', 'one JSON object a line')
 }
 
+/** Before the verb too. These know no environment: it would overrule what follows the verb. */
+export function addGlobalFlags(program: Command): void {
+  program
+    .option('--address <host:port>', 'as below, for every verb')
+    .option('--token-file <file>')
+    .option('--ca <file>')
+    .option('--tls')
+    .option('--json')
+}
+
 export function connect({ address, tokenFile, ca, tls }: ConnectFlags): Caisson {
   const token = tokenFile === undefined ? process.env['CAISSON_TOKEN'] : readFileSync(tokenFile, 'utf8').trim()
   return Caisson.connect({

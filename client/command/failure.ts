@@ -3,6 +3,7 @@
 import { defaultAddress } from '../sdk/address.js'
 import { CaissonError } from '../sdk/error.js'
 import { errorJson } from '../sdk/json.js'
+import { printable } from './table.js'
 
 export function tellFailure(error: unknown, json: boolean): void {
   const text = json && error instanceof CaissonError ? JSON.stringify(errorJson(error)) : `caisson: ${describe(error)}`
@@ -16,5 +17,5 @@ function describe(error: unknown): string {
   const lines = [`${message} (${reason || code})`, ...known.map(({ field, description }) => `  ${field}: ${description}`)]
   if (code === 'UNAVAILABLE' && reason === '')
     lines.push(`  is it running? start it with: caisson up (as root; it listens on ${defaultAddress})`)
-  return lines.join('\n')
+  return lines.map(printable).join('\n')
 }

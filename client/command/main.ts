@@ -1,8 +1,12 @@
 #!/usr/bin/env node
 // The caisson command. One file per verb beside this one.
 
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Command, CommanderError } from 'commander'
+import { findInstallation } from '../up/installation.js'
 import { addCancel } from './cancel.js'
+import { addGlobalFlags } from './connectFlags.js'
 import { exitOwnFailure } from './exit.js'
 import { tellFailure } from './failure.js'
 import { addImages } from './images.js'
@@ -16,9 +20,11 @@ import { addWatch } from './watch.js'
 
 const program = new Command('caisson')
   .description('Runs untrusted programs behind a wall, from a durable queue.')
+  .version(readVersion())
   .enablePositionalOptions()
   .exitOverride()
 
+addGlobalFlags(program)
 let json = false
 program.hook('preAction', (_, verb) => {
   json = verb.optsWithGlobals<{ json?: boolean }>().json ?? false
@@ -35,3 +41,8 @@ try {
 }
 // Every byte is written by now; an input that is still being read must not hold the end back.
 process.exit()
+
+function readVersion(): string {
+  const { version } = JSON.parse(readFileSync(join(findInstallation().folder, 'package.json'), 'utf8'))
+  return version
+}

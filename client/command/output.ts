@@ -3,6 +3,7 @@
 import type { Writable } from 'node:stream'
 import { eventJson } from '../sdk/json.js'
 import type { RunEvent } from '../sdk/model.js'
+import { printable } from './table.js'
 
 /** Nobody reads our stdout any more, as when `head` had enough. */
 export class BrokenPipe extends Error {
@@ -22,7 +23,7 @@ export function write(stream: Writable, data: Uint8Array | string): Promise<void
 export const writeJson = (value: object): Promise<void> => write(process.stdout, `${JSON.stringify(value)}\n`)
 
 export const note = (text: string): void => {
-  process.stderr.write(`caisson: ${text}\n`)
+  process.stderr.write(`caisson: ${printable(text)}\n`)
 }
 
 export async function writeEvent(event: RunEvent, json: boolean): Promise<void> {

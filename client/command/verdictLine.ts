@@ -4,7 +4,8 @@ import type { Verdict } from '../sdk/model.js'
 import { showMicros, showSize } from './quantity.js'
 
 export function verdictLine({ outcome, exitCode, signal, effect, message }: Verdict): string {
-  const code = exitCode !== undefined ? ` (exit code ${exitCode})` : signal !== undefined ? ` (signal ${signal})` : ''
+  const end = exitCode !== undefined ? `exit code ${exitCode}` : signal !== undefined ? `signal ${signal}` : ''
+  const code = end === '' || message.includes(end) ? '' : ` (${end})`
   const retry =
     effect === 'NEVER_STARTED' ? '; the program never started' : effect === 'UNKNOWN' ? '; whether it ran is not known' : ''
   return `${outcome}${code}${message === '' ? '' : `: ${message}`}${retry}`

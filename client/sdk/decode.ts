@@ -61,10 +61,10 @@ export function readEvent(event: caisson.v1.RunEvent): RunEvent {
 export function readVerdict(verdict: caisson.v1.IVerdict): Verdict {
   const outcome = enumName(v1.Outcome, verdict.outcome)
   const { reported, observed, stages } = verdict
-  const exited = outcome === 'EXITED' || ((outcome === 'DISK_LIMIT' || outcome === 'PIDS_LIMIT') && reported?.signal == null)
+  const exitCode = outcome === 'EXITED' ? (verdict.exitCode ?? 0) : deniedExit(outcome, reported)
   return {
     outcome,
-    ...(exited && { exitCode: verdict.exitCode ?? 0 }),
+    ...(exitCode !== undefined && { exitCode }),
     ...(verdict.signal && { signal: verdict.signal }),
     effect: enumName(v1.Effect, verdict.effect),
     message: verdict.message ?? '',
@@ -87,6 +87,11 @@ export function readVerdict(verdict: caisson.v1.IVerdict): Verdict {
       processUs: stages?.processUs ?? 0,
     },
   }
+}
+
+/** With DISK_LIMIT and PIDS_LIMIT the program was denied something, and ended by itself. */
+function deniedExit(outcome: Outcome, reported: caisson.v1.IReported | null | undefined): number | undefined {
+  return outcome === 'DISK_LIMIT' || outcome === 'PIDS_LIMIT' ? (reported?.exitCode ?? undefined) : undefined
 }
 
 function readReported(reported: caisson.v1.IReported | null | undefined): Pick<Verdict, 'reported'> {

@@ -45,7 +45,9 @@ export class CaissonError extends Error {
 export function fromServiceError(error: unknown): CaissonError {
   if (error instanceof CaissonError) return error
   if (!isServiceError(error)) return new CaissonError('UNKNOWN', String(error), {}, { cause: error })
-  return new CaissonError(codeName(error.code), error.details || error.message, readDetails(error), { cause: error })
+  return new CaissonError(codeName(error.code), plainMessage(error.details || error.message), readDetails(error), {
+    cause: error,
+  })
 }
 
 /**
@@ -60,6 +62,12 @@ export function isTransportFailure(error: CaissonError): boolean {
 
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && 'code' in error && typeof error.code === 'number' && 'details' in error
+}
+
+/** grpc-js wraps what the operating system said in words of its own. */
+function plainMessage(message: string): string {
+  const [, cause] = /^No connection established\. Last error: (?:Error: )?(.*?)\.? Resolution note: .*$/s.exec(message) ?? []
+  return cause ?? message
 }
 
 function codeName(code: number): Code {
