@@ -5,6 +5,7 @@ import type {
   BackendName,
   Image,
   Limits,
+  Outcome,
   Placement,
   Run,
   RunEvent,
