@@ -57,6 +57,12 @@ export class AgentClient {
     return process
   }
 
+  /** Not a failure: the owner is done with it. */
+  close(): void {
+    this.#error ??= new ChannelClosed('the channel was closed by its owner')
+    this.#channel.destroy()
+  }
+
   #send(frame: caisson.agent.v1.IHostFrame): void {
     if (!this.#error) this.#channel.write(encodeFrame(HostFrame, frame))
   }

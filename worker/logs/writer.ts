@@ -31,6 +31,7 @@ export class LogWriter {
   readonly #patienceMs: number
   readonly #backlog = new Backlog()
   readonly #ended = new Deferred<boolean>()
+  readonly #progress = new Map<string, caisson.v1.IProgress>()
   #running = false
   #truncated = false
   #verdict: caisson.v1.IVerdict | undefined
@@ -53,6 +54,12 @@ export class LogWriter {
   /** A report is under way, so the program may have to wait for Redis. */
   get isWriting(): boolean {
     return this.#writing
+  }
+
+  /** The latest word on each layer is enough. */
+  progress(progress: caisson.v1.IProgress): void {
+    this.#progress.set(progress.digest ?? '', progress)
+    this.#wake()
   }
 
   running(): void {
@@ -101,16 +108,19 @@ export class LogWriter {
   }
 
   get #hasWork(): boolean {
-    return this.#running || this.#truncated || this.#verdict !== undefined || !this.#backlog.isEmpty
+    return this.#running || this.#progress.size > 0 || this.#truncated || this.#verdict !== undefined || !this.#backlog.isEmpty
   }
 
   /** Takes what is due: Truncated is the last of the output, and the verdict the last of all. */
   #reportOf(chunks: Chunk[]): Report {
-    const events = chunks.map((chunk) => this.#eventOf(chunk))
+    const time = timestamp(Date.now())
+    const progress: caisson.v1.IRunEvent[] = [...this.#progress.values()].map((progress) => ({ time, progress }))
+    const events = [...progress, ...chunks.map((chunk) => this.#eventOf(chunk))]
+    this.#progress.clear()
     const report: Report = { running: this.#running, events }
     this.#running = false
     if (!this.#backlog.isEmpty) return report
-    if (this.#truncated) events.push({ time: timestamp(Date.now()), truncated: { limitBytes: this.#budget.limitBytes } })
+    if (this.#truncated) events.push({ time, truncated: { limitBytes: this.#budget.limitBytes } })
     if (this.#verdict) report.verdict = this.#verdict
     this.#truncated = false
     this.#verdict = undefined

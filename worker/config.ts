@@ -1,0 +1,112 @@
+// Flags, validated once.
+import { randomBytes } from 'node:crypto'
+import { availableParallelism, totalmem } from 'node:os'
+import { isAbsolute } from 'node:path'
+import { parseArgs } from 'node:util'
+
+export interface Config {
+  redis: string
+  name: string
+  state: string
+  images: string[]
+  workerId: string
+  cpuMillis: number
+  memoryBytes: number
+  maxRuns: number
+  pool: number
+  drainMs: number
+}
+
+/** A flag is missing or wrong. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+export const usage = `usage: node dist/worker/main.js --redis ADDRESS [flags]
+  --redis ADDRESS      redis://…, rediss://… or the absolute path of a unix socket
+  --name NAME          the instance whose launcher this worker asks (default)
+  --state DIR          its state folder (/var/lib/caisson)
+  --images DIR         a folder that images may come from; repeatable
+  --cpu-millis N       thousandths of a core to give away (twice what the host has)
+  --memory-bytes N     memory to give away (four fifths of what the host has)
+  --max-runs N         runs at the same time (256)
+  --pool N             sandboxes that wait ready, at most (8)
+  --drain-ms N         what SIGTERM leaves to running programs (30000)
+  --worker-id ID       (random)`
+
+const options = {
+  redis: { type: 'string' },
+  name: { type: 'string', default: 'default' },
+  state: { type: 'string', default: '/var/lib/caisson' },
+  images: { type: 'string', multiple: true },
+  'cpu-millis': { type: 'string' },
+  'memory-bytes': { type: 'string' },
+  'max-runs': { type: 'string', default: '256' },
+  pool: { type: 'string', default: '8' },
+  'drain-ms': { type: 'string', default: '30000' },
+  'worker-id': { type: 'string' },
+} as const
+
+/** Programs wait more than they compute: twice the cores are promised, and each gets its rate unless all want it at once. */
+const cpuOvercommit = 2
+/** The rest is for the kernel, Redis, this worker, and the page cache that all runs share. */
+const memoryShare = 0.8
+
+export function parseConfig(args: string[]): Config {
+  const flags = parse(args)
+  return {
+    redis: flags.redis ?? missing('--redis'),
+    name: matching('--name', flags.name, /^(?!-)[a-z0-9-]{1,32}$/, '1 to 32 characters of [a-z0-9-]'),
+    state: absolute('--state', flags.state),
+    images: (flags.images ?? []).map((folder) => absolute('--images', folder)),
+    workerId: matching(
+      '--worker-id',
+      flags['worker-id'] ?? randomId(),
+      /^[A-Za-z0-9._-]{1,64}$/,
+      '1 to 64 characters of [A-Za-z0-9._-]',
+    ),
+    cpuMillis: whole('--cpu-millis', flags['cpu-millis'], cores() * 1000 * cpuOvercommit, 10, 10_000_000),
+    memoryBytes: whole('--memory-bytes', flags['memory-bytes'], Math.floor(hostMemory() * memoryShare), 4 << 20, 2 ** 46),
+    maxRuns: whole('--max-runs', flags['max-runs'], 0, 1, 10_000),
+    pool: whole('--pool', flags.pool, 0, 1, 1_000),
+    drainMs: whole('--drain-ms', flags['drain-ms'], 0, 0, 604_800_000),
+  }
+}
+
+export const cores = availableParallelism
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({ args, options, strict: true }).values
+  } catch (error) {
+    throw new UsageError((error as Error).message)
+  }
+}
+
+function hostMemory(): number {
+  const allowed = process.constrainedMemory()
+  return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
+}
+
+const randomId = () => `w${randomBytes(8).toString('hex')}`
+
+function missing(flag: string): never {
+  throw new UsageError(`${flag} is missing`)
+}
+
+function matching(flag: string, value: string, pattern: RegExp, what: string): string {
+  if (pattern.test(value)) return value
+  throw new UsageError(`${flag} ${JSON.stringify(value)}: must be ${what}`)
+}
+
+function absolute(flag: string, path: string): string {
+  if (isAbsolute(path)) return path
+  throw new UsageError(`${flag} ${JSON.stringify(path)}: must be an absolute path`)
+}
+
+function whole(flag: string, text: string | undefined, otherwise: number, least: number, most: number): number {
+  if (text === undefined) return otherwise
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  if (value >= least && value <= most) return value
+  throw new UsageError(`${flag} ${JSON.stringify(text)}: must be a whole number from ${least} to ${most}`)
+}

@@ -1,0 +1,63 @@
+// How a program's end is waited for: its own, a kill, the loss of what it runs in. Each way ends in bounded time.
+import { setTimeout as delay } from 'node:timers/promises'
+import { caisson } from '../proto/messages.js'
+import { Failure } from '../proto/reason.js'
+import { ChannelClosed } from './agent/client.js'
+import type { Report } from './agent/process.js'
+import type { LogWriter } from './logs/writer.js'
+import type { Sandbox } from './sandbox/sandbox.js'
+import type { Stop } from './stop.js'
+
+const { StopReason } = caisson.launch.v1
+
+/** After a kill the agent has this long to report the end and what is left of the output. */
+const graceMs = 2_000
+/** It has longer while Redis is what it waits for. */
+const mostGraceMs = 30_000
+/** The launcher tells of a dead agent this soon. */
+const agentLostMs = 500
+/** The launcher keeps the wall clock; this much later it is not going to. */
+const watchdogMs = 30_000
+
+/** The agent's report; undefined: there is none, and `stop` or the launcher's account says why. */
+export async function untilEnded(
+  ended: Promise<Report>,
+  sandbox: Sandbox,
+  stop: Stop,
+  log: LogWriter,
+): Promise<Report | undefined> {
+  const killed = new AbortController()
+  const kill = () => {
+    sandbox.stop(stop.failure?.reason === 'CANCELLED' ? StopReason.CANCEL : StopReason.ABANDONED)
+    killed.abort()
+  }
+  stop.signal.addEventListener('abort', kill, { once: true })
+  if (stop.signal.aborted) kill()
+  void sandbox.stopped.then(() => killed.abort())
+  try {
+    return await Promise.race([ended, sandbox.lost, grace(killed.signal, log)])
+  } catch (error) {
+    // The launcher's word for it, if it has one, is the better one: the agent may have died of something else.
+    if (error instanceof ChannelClosed) await Promise.race([sandbox.stopped, delay(agentLostMs)])
+    stop.now(error)
+    return undefined
+  } finally {
+    stop.signal.removeEventListener('abort', kill)
+  }
+}
+
+/** Resolves when, after a kill, the agent has had its time. */
+async function grace(killed: AbortSignal, log: LogWriter): Promise<undefined> {
+  if (!killed.aborted) await new Promise((resolve) => killed.addEventListener('abort', resolve, { once: true }))
+  const since = Date.now()
+  do await delay(graceMs)
+  while (log.isWriting && Date.now() - since < mostGraceMs)
+  return undefined
+}
+
+/** Ends a run whose wall clock did not. */
+export function watchdog(stop: Stop, wallMs: number): Disposable {
+  const late = () => stop.now(new Failure('INTERNAL', 'the wall clock of the sandbox did not end it'))
+  const timer = setTimeout(late, wallMs + watchdogMs)
+  return { [Symbol.dispose]: () => clearTimeout(timer) }
+}

@@ -1,0 +1,97 @@
+// The worker process: wiring, and how it ends.
+import { join } from 'node:path'
+import { caisson } from '../proto/messages.js'
+import { connect } from '../redis/connect.js'
+import { Images as PublishedImages } from '../redis/images.js'
+import { Inbox } from '../redis/inbox.js'
+import { Queues } from '../redis/queue.js'
+import { Runs } from '../redis/runs.js'
+import { StreamTail } from '../redis/tail.js'
+import { Workers } from '../redis/workers.js'
+import { Capacity } from './capacity.js'
+import { type Config, cores, parseConfig, UsageError, usage } from './config.js'
+import type { Host } from './host.js'
+import { Images } from './image/images.js'
+import { defaultLayerLimits, LayerStore } from './image/layers/store.js'
+import { ImageFolders } from './image/sources/folders.js'
+import { log } from './log.js'
+import { Presence } from './presence.js'
+import { probeMaximum } from './probe.js'
+import { Intake } from './queue.js'
+import { prepareContainer } from './sandbox/container.js'
+import { Pool } from './sandbox/pool.js'
+
+/** After the drain's own time: for last verdicts, if Redis takes them. */
+const lastWordsMs = 10_000
+const leastReady = 2
+
+async function main(config: Config): Promise<void> {
+  const open = (use: string, patience: 'patient' | 'tail') => connect(config.redis, `worker-${config.workerId}-${use}`, patience)
+  const redis = open('runs', 'patient')
+  const queueRedis = open('queue', 'patient')
+  const tail = new StreamTail(open('tail', 'tail'), redis)
+  let presence: Presence | undefined
+  const launcherPath = join('/run/caisson', config.name, 'launcher.sock')
+
+  const host: Host = {
+    runs: new Runs(redis, new Queues(redis)),
+    inbox: new Inbox(redis, tail),
+    images: await openImages(config, launcherPath),
+    pool: new Pool(
+      () => prepareContainer(launcherPath),
+      { least: Math.min(leastReady, config.pool), most: config.pool, parallel: Math.max(2, cores()) },
+      () => presence?.tell(),
+    ),
+    capacity: new Capacity({ cpuMillis: config.cpuMillis, memoryBytes: config.memoryBytes }, config.maxRuns),
+    placement: { workerId: config.workerId, backend: caisson.v1.Backend.BACKEND_CONTAINER },
+    log,
+  }
+  const living = new Presence(host, new Workers(redis), new PublishedImages(redis), await probeMaximum(config))
+  presence = living
+  const intake = new Intake(host, 'container', queueRedis)
+  stopOn(async () => {
+    living.drain()
+    await intake.drain(config.drainMs)
+    await living.leave()
+    host.pool.close()
+    await intake.close()
+  }, config.drainMs)
+
+  await host.pool.untilHealthy()
+  await living.told()
+  process.stdout.write('ready\n')
+  await intake.serve()
+}
+
+async function openImages({ state, images }: Config, launcherPath: string): Promise<Images> {
+  const folder = join(state, 'layers', 'v1')
+  const layers = new LayerStore({ launcherPath, folder, limits: defaultLayerLimits, parallel: cores() })
+  return new Images(await ImageFolders.open(images), layers)
+}
+
+/** The first SIGTERM drains; a second one, or a drain that does not end, stops at once: the launcher takes all sandboxes away. */
+function stopOn(drain: () => Promise<void>, drainMs: number): void {
+  let isDraining = false
+  const stop = () => {
+    if (isDraining) process.exit(1)
+    isDraining = true
+    setTimeout(() => process.exit(1), drainMs + lastWordsMs).unref()
+    drain().then(
+      () => process.exit(0),
+      (error) => {
+        log.error('drain failed', error)
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', stop)
+  process.on('SIGINT', stop)
+}
+
+try {
+  await main(parseConfig(process.argv.slice(2)))
+} catch (error) {
+  if (!(error instanceof UsageError)) throw error
+  process.stderr.write(`${error.message}\n\n${usage}\n`)
+  process.exit(2)
+}

@@ -1,0 +1,85 @@
+// The worker's word to control: that it lives, what it offers, what it holds.
+import { hostname } from 'node:os'
+import { caisson } from '../proto/messages.js'
+import type { Images as PublishedImages } from '../redis/images.js'
+import { heartbeatMs, type Workers } from '../redis/workers.js'
+import type { Host } from './host.js'
+
+const { Backend } = caisson.v1
+
+export class Presence {
+  readonly #host: Host
+  readonly #workers: Workers
+  readonly #published: PublishedImages
+  readonly #maximum: caisson.v1.ILimits
+  readonly #timer: NodeJS.Timeout
+  #draining = false
+  #telling: Promise<void> | undefined
+  #isStale = false
+
+  constructor(host: Host, workers: Workers, published: PublishedImages, maximum: caisson.v1.ILimits) {
+    this.#host = host
+    this.#workers = workers
+    this.#published = published
+    this.#maximum = maximum
+    this.#timer = setInterval(() => this.tell(), heartbeatMs)
+  }
+
+  /** Now, for something changed. One word is under way at a time, so that none pile up while Redis is away. */
+  tell(): void {
+    this.#isStale = this.#telling !== undefined
+    this.#telling ??= this.#tell()
+  }
+
+  /** The latest word is with Redis. */
+  async told(): Promise<void> {
+    this.tell()
+    while (this.#telling) await this.#telling
+  }
+
+  drain(): void {
+    this.#draining = true
+    this.tell()
+  }
+
+  /** Nothing of this worker is left in Redis. */
+  async leave(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#telling
+    await this.#workers.leave(this.#workerId)
+  }
+
+  async #tell(): Promise<void> {
+    try {
+      await this.#workers.heartbeat(this.#worker())
+      for (const image of this.#host.images.takeUsed()) await this.#published.publish(this.#workerId, image)
+    } catch (error) {
+      this.#host.log.error('Redis refused the heartbeat', error)
+    }
+    this.#telling = undefined
+    if (this.#isStale) this.tell()
+  }
+
+  get #workerId(): string {
+    return this.#host.placement.workerId ?? ''
+  }
+
+  #worker(): caisson.v1.IWorker {
+    const { capacity, pool } = this.#host
+    const nowMs = Date.now()
+    return {
+      workerId: this.#workerId,
+      hostname: hostname(),
+      offers: [
+        { backend: Backend.BACKEND_CONTAINER, counts: true, unavailable: pool.problem ?? '' },
+        { backend: Backend.BACKEND_MICROVM, unavailable: 'this version of the worker has no microVM backend' },
+      ],
+      maximum: this.#maximum,
+      cpuMillisFree: capacity.free.cpuMillis,
+      memoryBytesFree: capacity.free.memoryBytes,
+      activeRuns: capacity.active,
+      seenAt: { seconds: Math.floor(nowMs / 1000), nanos: (nowMs % 1000) * 1_000_000 },
+      draining: this.#draining,
+    }
+  }
+}

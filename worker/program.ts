@@ -1,0 +1,84 @@
+// The program of a run, as the worker sees it: output to the log, inbox to its stdin, and how it ended.
+import { randomBytes } from 'node:crypto'
+import { caisson } from '../proto/messages.js'
+import { Failure } from '../proto/reason.js'
+import type { ClaimedRun } from '../redis/runs.js'
+import type { Input } from './agent/input.js'
+import type { AgentProcess, Report } from './agent/process.js'
+import { untilEnded, watchdog } from './execution.js'
+import type { Host } from './host.js'
+import type { Process } from './image/process.js'
+import { RunInbox } from './inbox.js'
+import { LogWriter } from './logs/writer.js'
+import type { Sandbox } from './sandbox/sandbox.js'
+import type { Stop } from './stop.js'
+
+const { StopReason } = caisson.launch.v1
+
+/** Of each stream: what a program may be ahead of Redis. */
+const outputCredit = 1 << 20
+
+export class Program implements Disposable {
+  readonly log: LogWriter
+  readonly #run: ClaimedRun
+  readonly #stop: Stop
+  readonly #inbox: RunInbox
+  #sandbox: Sandbox | undefined
+  #process: AgentProcess | undefined
+  /** How far it came, and the agent's word for its end. */
+  reached: 'preparing' | 'executing' | 'started' = 'preparing'
+  report: Report | undefined
+
+  /** Listens for the client's wishes from now on. */
+  constructor({ runs, inbox, log }: Host, run: ClaimedRun, stop: Stop) {
+    const { runId, attempt, limits } = run
+    this.#run = run
+    this.#stop = stop
+    const fenced = () => stop.now(new Failure('WORKER_LOST', 'the run has gone to another attempt'))
+    const refused = (error: unknown) => log.error('Redis refused a report', error, { runId, attempt })
+    const cancel = () => stop.now(new Failure('CANCELLED', 'cancelled'))
+    const broken = (error: unknown) => stop.now(error)
+    const report = runs.report.bind(runs, runId, attempt)
+    const acknowledged = (stream: caisson.agent.v1.Stream, bytes: number) => this.#process?.credit(stream, bytes)
+    const exceeded = () => this.#sandbox?.stop(StopReason.OUTPUT)
+    this.log = new LogWriter({ report, acknowledged, exceeded, fenced, refused }, attempt, limits.outputBytes ?? 0)
+    this.#inbox = new RunInbox(inbox, runId, attempt, { cancel, fenced, refused, broken })
+  }
+
+  /** From Exec until its end is reported, or it is certain that nobody will report it. `started` is called as soon as it runs. */
+  async execute(sandbox: Sandbox, process: Process, started: () => void): Promise<void> {
+    const { runId, spec, limits } = this.#run
+    using _watch = watchdog(this.#stop, limits.wallMs ?? 0)
+    this.#sandbox = sandbox
+    sandbox.agent.setup({ hostname: runId, entropy: randomBytes(32), unixUs: 0 })
+    this.reached = 'executing'
+    const request = {
+      ...process,
+      rlimits: { openFiles: limits.openFiles ?? 0 },
+      stdin: spec.stdin !== undefined,
+    }
+    const running = sandbox.agent.exec(request, outputCredit, {
+      started: (input) => {
+        this.reached = 'started'
+        started()
+        this.log.running()
+        void this.#feed(running, input)
+      },
+      output: (stream, offset, data) => this.log.output(stream, offset, data),
+    })
+    this.#process = running
+    this.report = await untilEnded(running.ended, sandbox, this.#stop, this.log)
+  }
+
+  [Symbol.dispose](): void {
+    this.#inbox[Symbol.dispose]()
+  }
+
+  async #feed(process: AgentProcess, input: Input): Promise<void> {
+    const { spec } = this.#run
+    this.#inbox.attach(process, input)
+    if (spec.stdinAttach || !spec.stdinInline) return
+    await input.write(spec.stdinInline)
+    input.end()
+  }
+}

@@ -1,0 +1,117 @@
+// The story of one run: claim, room, image, sandbox, program, verdict; and everything given back in reverse, whatever happens.
+import type { JobData } from '../proto/job.js'
+import type { caisson } from '../proto/messages.js'
+import { Failure } from '../proto/reason.js'
+import type { ClaimedRun } from '../redis/runs.js'
+import { StageClock } from './clock.js'
+import { Held } from './held.js'
+import type { Host } from './host.js'
+import type { PreparedImage } from './image/images.js'
+import { processOf } from './image/process.js'
+import { Program } from './program.js'
+import type { Sandbox } from './sandbox/sandbox.js'
+import { Stop } from './stop.js'
+import { mayRetry, verdictOf } from './verdict.js'
+
+export class Run {
+  readonly #host: Host
+  readonly #job: JobData
+  readonly #stop = new Stop()
+  readonly #clock = new StageClock()
+  #program: Program | undefined
+  #account: caisson.launch.v1.IFinished | undefined
+
+  constructor(host: Host, job: JobData) {
+    this.#host = host
+    this.#job = job
+  }
+
+  /** Resolves when the run has its verdict, is queued again, or is not ours. */
+  async live(): Promise<void> {
+    const image = this.#prepareImage()
+    const claimed = await this.#claim()
+    if (!claimed) return
+    using held = new Held()
+    const program = held.add(new Program(this.#host, claimed, this.#stop))
+    this.#program = program
+    try {
+      await this.#execute(claimed, program, image, held)
+    } catch (error) {
+      this.stop(error)
+    }
+    await this.#conclude(claimed, program)
+  }
+
+  /** Ends it for `cause`, unless it is ending for another. */
+  stop(cause: unknown): void {
+    this.#stop.now(cause)
+  }
+
+  /** Ends it only if its program has not started: another worker may take it. */
+  handBack(): void {
+    if (!this.#program || this.#program.reached === 'preparing')
+      this.stop(new Failure('WORKER_DRAINED', 'the worker is stopping'))
+  }
+
+  /** Beside the claim: an image that is ready costs less than the round trip. */
+  #prepareImage(): Promise<PreparedImage> {
+    const image = this.#host.images.prepare(this.#job.image, this.#stop.signal, (progress) =>
+      this.#program?.log.progress(progress),
+    )
+    image.catch(() => {})
+    return image
+  }
+
+  async #claim(): Promise<ClaimedRun | undefined> {
+    const { runs, placement } = this.#host
+    try {
+      const claimed = await runs.claim(this.#job.runId, this.#job.attempt, placement)
+      if (claimed) this.#clock.begunAt(claimed.submittedMs)
+      else this.stop(new Failure('CANCELLED', 'there is no such run any more'))
+      return claimed
+    } catch (error) {
+      this.stop(error)
+      throw error
+    }
+  }
+
+  async #execute({ spec, limits, ...run }: ClaimedRun, program: Program, preparing: Promise<PreparedImage>, held: Held) {
+    const { capacity, pool } = this.#host
+    held.add(await capacity.take({ cpuMillis: limits.cpuMillis ?? 0, memoryBytes: limits.memoryBytes ?? 0 }, this.#stop.signal))
+    this.#clock.mark('queuedUs')
+    const image = await this.#stop.unless(preparing)
+    const process = processOf(image.config, spec)
+    this.#clock.mark('imageUs')
+    const sandbox = held.add(await pool.take(this.#stop.signal))
+    await this.#start(run, sandbox, image, limits)
+    await program.execute(sandbox, process, () => this.#clock.mark('sandboxUs'))
+    if (program.reached === 'started') this.#clock.mark('processUs')
+    this.#account = await sandbox.finish()
+  }
+
+  /** The record says STARTING before the agent hears of the program: from then on it may have run. */
+  async #start(
+    { runId, attempt }: Pick<ClaimedRun, 'runId' | 'attempt'>,
+    sandbox: Sandbox,
+    image: PreparedImage,
+    limits: caisson.v1.ILimits,
+  ) {
+    const [isOurs] = await Promise.all([
+      this.#host.runs.starting(runId, attempt, image.manifestDigest),
+      sandbox.start(image.layerKeys, limits),
+    ])
+    if (!isOurs) throw new Failure('WORKER_LOST', 'the run has gone to another attempt')
+    this.#stop.signal.throwIfAborted()
+  }
+
+  async #conclude({ runId, attempt, spec, limits }: ClaimedRun, { reached, report, log }: Program): Promise<void> {
+    const { failure } = this.#stop
+    if (failure?.cause !== undefined)
+      this.#host.log.error(failure.message, failure.cause, { runId, attempt, reason: failure.reason })
+    const output = log.budget
+    const { stages } = this.#clock
+    const verdict = verdictOf({ limits, reached, failure, report, account: this.#account, output, stages })
+    if (mayRetry(verdict, spec) && (await this.#host.runs.requeue(runId, attempt, verdict.message ?? ''))) return
+    await log.end(verdict)
+  }
+}

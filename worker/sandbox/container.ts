@@ -1,0 +1,65 @@
+// The container: everything is the launcher's work, asked for over one connection that is the sandbox's life.
+import { connect } from 'node:net'
+import type { caisson } from '../../proto/messages.js'
+import { AgentClient } from '../agent/client.js'
+import { within } from '../within.js'
+import { LauncherConnection, LauncherLost } from './launcher.js'
+import { startOf } from './limits.js'
+import type { Sandbox } from './sandbox.js'
+
+/** A launcher that takes longer is not going to answer. */
+const patienceMs = 15_000
+/** The default of limits.disk_bytes, so that most runs find their disk ready. */
+const scratchBytes = 1 << 30
+
+/** A sandbox with its agent waiting, which holds nothing of a run yet. */
+export async function prepareContainer(launcherPath: string): Promise<Sandbox> {
+  const launcher = await LauncherConnection.connect(launcherPath)
+  try {
+    const { channelPath } = await answered(launcher.ask({ prepare: { diskBytes: scratchBytes } }, 'prepared'), 'Prepare')
+    const agent = new AgentClient(connect({ path: channelPath }))
+    await answered(agent.hello, 'Hello')
+    return new Container(launcher, agent)
+  } catch (error) {
+    launcher[Symbol.dispose]()
+    throw error
+  }
+}
+
+class Container implements Sandbox {
+  readonly #launcher: LauncherConnection
+  readonly agent: AgentClient
+
+  constructor(launcher: LauncherConnection, agent: AgentClient) {
+    this.#launcher = launcher
+    this.agent = agent
+  }
+
+  async start(layerKeys: string[], limits: caisson.v1.ILimits): Promise<void> {
+    await answered(this.#launcher.ask({ start: startOf(layerKeys, limits) }, 'started'), 'Start')
+  }
+
+  stop(reason: caisson.launch.v1.StopReason): void {
+    this.#launcher.send({ stop: { reason } })
+  }
+
+  get stopped(): Promise<caisson.launch.v1.StopReason> {
+    return this.#launcher.stopped
+  }
+
+  get lost(): Promise<never> {
+    return this.#launcher.lost
+  }
+
+  finish(): Promise<caisson.launch.v1.Finished> {
+    return answered(this.#launcher.ask({ finish: {} }, 'finished'), 'Finish')
+  }
+
+  [Symbol.dispose](): void {
+    this.agent.close()
+    this.#launcher[Symbol.dispose]()
+  }
+}
+
+const answered = <T>(answer: Promise<T>, request: string): Promise<T> =>
+  within(answer, patienceMs, () => new LauncherLost(`no answer to ${request} within ${patienceMs} ms`))

@@ -1,0 +1,164 @@
+// Sandboxes made ahead of any run. One that was taken never comes back; one that breaks while it waits is replaced.
+import { Failure } from '../../proto/reason.js'
+import { Deferred } from '../deferred.js'
+import { within } from '../within.js'
+import type { Sandbox } from './sandbox.js'
+
+const firstRetryMs = 100
+const lastRetryMs = 5_000
+const takePatienceMs = 20_000
+const reviewMs = 5_000
+
+export interface PoolBounds {
+  /** Wait ready when nothing goes on. */
+  least: number
+  /** Wait ready at the most; 0: nothing is made ahead. */
+  most: number
+  /** Are made at the same time. */
+  parallel: number
+}
+
+export class Pool {
+  readonly #prepare: () => Promise<Sandbox>
+  readonly #bounds: PoolBounds
+  readonly #onChange: () => void
+  readonly #idle: Sandbox[] = []
+  readonly #waiting: Deferred<Sandbox>[] = []
+  readonly #review: NodeJS.Timeout
+  #preparing = 0
+  #target: number
+  #leastIdle = 0
+  #problem: string | undefined
+  #healthy = new Deferred<void>()
+  #retryMs = firstRetryMs
+  #retry: NodeJS.Timeout | undefined
+  #closed = false
+
+  /** `onChange` hears when `problem` appears, changes or goes. */
+  constructor(prepare: () => Promise<Sandbox>, bounds: PoolBounds, onChange: () => void) {
+    this.#prepare = prepare
+    this.#bounds = bounds
+    this.#onChange = onChange
+    this.#target = bounds.least
+    this.#review = setInterval(() => this.#shrink(), reviewMs).unref()
+    this.#fill()
+  }
+
+  /** Why no sandbox can be made; undefined when they can, as far as is known. */
+  get problem(): string | undefined {
+    return this.#problem
+  }
+
+  get size(): number {
+    return this.#idle.length
+  }
+
+  /** A sandbox could be made the last time one was. */
+  async untilHealthy(): Promise<void> {
+    await this.#healthy.promise
+  }
+
+  async take(signal: AbortSignal): Promise<Sandbox> {
+    signal.throwIfAborted()
+    const ready = this.#idle.shift()
+    this.#leastIdle = Math.min(this.#leastIdle, this.#idle.length)
+    if (!ready) this.#target = Math.min(this.#target + 1, this.#bounds.most)
+    const taken = ready ? Promise.resolve(ready) : this.#wait(signal)
+    this.#fill()
+    return taken
+  }
+
+  close(): void {
+    this.#closed = true
+    clearInterval(this.#review)
+    clearTimeout(this.#retry)
+    for (const sandbox of this.#idle.splice(0)) sandbox[Symbol.dispose]()
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(new Failure('WORKER_DRAINED', 'the worker is stopping'))
+  }
+
+  async #wait(signal: AbortSignal): Promise<Sandbox> {
+    const waiting = new Deferred<Sandbox>()
+    const leave = () => waiting.reject(signal.reason)
+    this.#waiting.push(waiting)
+    signal.addEventListener('abort', leave, { once: true })
+    const late = () => new Failure('SANDBOX_FAILED', `no sandbox: ${this.#problem ?? 'the launcher is too slow'}`)
+    try {
+      return await within(waiting.promise, takePatienceMs, late)
+    } finally {
+      signal.removeEventListener('abort', leave)
+      const at = this.#waiting.indexOf(waiting)
+      if (at >= 0) this.#waiting.splice(at, 1)
+    }
+  }
+
+  #fill(): void {
+    if (this.#closed || this.#retry) return
+    const wanted = this.#target + this.#waiting.length - this.#idle.length
+    while (this.#preparing < Math.min(wanted, this.#problem ? 1 : this.#bounds.parallel)) this.#add()
+  }
+
+  #add(): void {
+    this.#preparing++
+    this.#prepare().then(
+      (sandbox) => {
+        this.#preparing--
+        this.#succeeded()
+        this.#offer(sandbox)
+      },
+      (error: Error) => {
+        this.#preparing--
+        this.#failed(error)
+      },
+    )
+  }
+
+  #offer(sandbox: Sandbox): void {
+    const waiting = this.#waiting.shift()
+    if (this.#closed) sandbox[Symbol.dispose]()
+    else if (waiting) waiting.resolve(sandbox)
+    else this.#keep(sandbox)
+    this.#fill()
+  }
+
+  #keep(sandbox: Sandbox): void {
+    this.#idle.push(sandbox)
+    const broke = () => {
+      const at = this.#idle.indexOf(sandbox)
+      if (at < 0) return
+      this.#idle.splice(at, 1)
+      sandbox[Symbol.dispose]()
+      this.#fill()
+    }
+    sandbox.lost.catch(broke)
+    sandbox.agent.broken.catch(broke)
+  }
+
+  #succeeded(): void {
+    this.#retryMs = firstRetryMs
+    this.#healthy.resolve()
+    if (this.#problem === undefined) return
+    this.#problem = undefined
+    this.#onChange()
+  }
+
+  #failed(error: Error): void {
+    if (this.#closed) return
+    const isNews = this.#problem !== error.message
+    if (this.#problem === undefined) this.#healthy = new Deferred()
+    this.#problem = error.message
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined
+      this.#fill()
+    }, this.#retryMs)
+    this.#retryMs = Math.min(this.#retryMs * 2, lastRetryMs)
+    if (isNews) this.#onChange()
+  }
+
+  /** What lay idle all through the last while was not needed: half of it goes. */
+  #shrink(): void {
+    const spare = Math.ceil(this.#leastIdle / 2)
+    this.#leastIdle = this.#idle.length
+    this.#target = Math.max(this.#target - spare, this.#bounds.least)
+    for (const sandbox of this.#idle.splice(this.#target)) sandbox[Symbol.dispose]()
+  }
+}

@@ -1,0 +1,39 @@
+import type { Failure } from '../proto/reason.js'
+import { failureOf } from './failure.js'
+
+/** Why an attempt is to end before its program does: the first reason is kept. */
+export class Stop {
+  readonly #controller = new AbortController()
+  #failure: Failure | undefined
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  get failure(): Failure | undefined {
+    return this.#failure
+  }
+
+  /** False: there was a reason before. */
+  now(cause: unknown): boolean {
+    if (this.#failure) return false
+    this.#failure = failureOf(cause)
+    this.#controller.abort(this.#failure)
+    return true
+  }
+
+  /** Settles as `promise` does, unless the stop comes first. */
+  async unless<T>(promise: Promise<T>): Promise<T> {
+    this.signal.throwIfAborted()
+    let leave = () => {}
+    const stopped = new Promise<never>((_, reject) => {
+      leave = () => reject(this.#failure)
+      this.signal.addEventListener('abort', leave, { once: true })
+    })
+    try {
+      return await Promise.race([promise, stopped])
+    } finally {
+      this.signal.removeEventListener('abort', leave)
+    }
+  }
+}
