@@ -2,6 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { FrameDecoder } from '../../../proto/frame.js'
 import { caisson } from '../../../proto/messages.js'
+import { Failure } from '../../../proto/reason.js'
 import { Deferred } from '../../deferred.js'
 
 const { ConvertResult } = caisson.launch.v1
@@ -10,8 +11,11 @@ type ConvertResult = caisson.launch.v1.ConvertResult
 /** Without any byte taken or given for so long, a converter is held to be stuck. */
 const stallMs = 10 * 60_000
 
-export class ConverterLost extends Error {
-  override readonly name = 'ConverterLost'
+/** Ours, whatever the layer did to it: what is wrong with a layer is told in words. */
+export class ConverterLost extends Failure {
+  constructor(how: string, cause?: unknown) {
+    super('INTERNAL', `the converter ${how}`, { cause })
+  }
 }
 
 export class ConverterChannel implements Disposable {
@@ -24,7 +28,7 @@ export class ConverterChannel implements Disposable {
     this.#socket = connect({ path, allowHalfOpen: true })
     this.#socket.setTimeout(stallMs, () => this.#lose('did nothing for too long'))
     this.#socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    this.#socket.on('error', (cause) => this.#lose(cause.message, cause))
+    this.#socket.on('error', (cause) => this.#lose(`broke off: ${cause.message}`, cause))
     this.#socket.on('close', () => this.#lose('ended without a result'))
     this.#socket.on('end', () => this.#lose('ended without a result'))
   }
@@ -68,7 +72,7 @@ export class ConverterChannel implements Disposable {
   }
 
   #lose(how: string, cause?: unknown): void {
-    this.#result.reject(new ConverterLost(`converter ${how}`, { cause }))
+    this.#result.reject(new ConverterLost(how, cause))
     this.#socket.destroy()
   }
 }

@@ -1,6 +1,8 @@
 // One conversion of one layer: a connection to the launcher, a converter behind it, a blob through it, a file in the store.
+import { constants } from 'node:os'
 import type { caisson } from '../../../proto/messages.js'
-import { LauncherConnection } from '../../sandbox/launcher.js'
+import { Failure, type RunReasonName } from '../../../proto/reason.js'
+import { LauncherConnection, LauncherFailed } from '../../sandbox/launcher.js'
 import type { Descriptor } from '../documents/descriptor.js'
 import { Verifier } from '../documents/digest.js'
 import { ImageError, type ImageReason } from '../failure.js'
@@ -48,12 +50,18 @@ const refusals: Partial<Record<string, ImageReason>> = {
   LAYER_BAD_COMPRESSION: 'IMAGE_MALFORMED',
 }
 
+/** And what it fails at, which is ours. */
+const failures: Partial<Record<string, RunReasonName>> = {
+  LAYER_STORE_FULL: 'STORE_FULL',
+  LAYER_CONVERSION_FAILED: 'INTERNAL',
+}
+
 /** The key in the store; undefined: the layer cannot be understood without those below it. */
 export async function convertLayer(conversion: Conversion, signal: AbortSignal): Promise<string | undefined> {
   const { layer, limits } = conversion
   if (layer.blob.size > limits.bytes) throw tooLarge(layer, limits)
   using launcher = await LauncherConnection.connect(conversion.launcherPath)
-  return await orAborted(Promise.race([convert(launcher, conversion, signal), launcher.lost]), signal)
+  return await orAborted(Promise.race([convert(launcher, conversion, signal), launcher.lost]), signal).catch(storeFull)
 }
 
 async function convert(launcher: LauncherConnection, conversion: Conversion, signal: AbortSignal): Promise<string | undefined> {
@@ -108,9 +116,21 @@ async function pour(
 
 function checkConverted({ converted, refused, needsLowers }: caisson.launch.v1.ConvertResult, layer: Layer): void {
   if (converted) return
-  const reason = refusals[refused?.reason ?? '']
-  if (reason) throw new ImageError(reason, `layer ${layer.diffId}: ${refused?.message}`, { digest: layer.diffId })
-  throw new Error(`converter answered out of turn: ${needsLowers ? 'NeedsLowers twice' : (refused?.reason ?? 'nothing')}`)
+  const message = `layer ${layer.diffId}: ${refused?.message}`
+  const blamed = refusals[refused?.reason ?? '']
+  if (blamed) throw new ImageError(blamed, message, { digest: layer.diffId })
+  const failed = failures[refused?.reason ?? '']
+  if (failed) throw new Failure(failed, message)
+  throw new Failure(
+    'INTERNAL',
+    `converter answered out of turn: ${needsLowers ? 'NeedsLowers twice' : (refused?.reason ?? 'nothing')}`,
+  )
+}
+
+/** The same fault has one name, whoever of the two met the end of the disk. */
+function storeFull(error: unknown): never {
+  const isFull = error instanceof LauncherFailed && error.errno === constants.errno.ENOSPC
+  throw isFull ? new Failure('STORE_FULL', error.message, { cause: error }) : error
 }
 
 function tooLarge({ diffId, blob }: Layer, { bytes }: LayerLimits): ImageError {

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { caisson } from '../../../proto/messages.js'
+import { Failure } from '../../../proto/reason.js'
 import { LauncherLost } from '../../sandbox/launcher.js'
 import { chainIds } from '../documents/config.js'
 import { sha256 } from '../documents/digest.js'
@@ -184,6 +185,8 @@ test('a converter that dies, or answers nonsense, and a launcher that dies, are 
     return undefined
   }
   await fails(/launcher|converter/, Error)
+  launcher.script = async () => ({ refused: { reason: 'LAYER_STORE_FULL', message: 'output: no space left' } })
+  await fails(/no space left/, Failure)
   await using gone = await ScriptedLauncher.start()
   const store = storeOf(gone)
   await gone[Symbol.asyncDispose]()
