@@ -4,12 +4,13 @@ import { totalmem } from 'node:os'
 import type { Command } from 'commander'
 import { defaultAddress } from '../sdk/address.js'
 import { Log } from '../up/log.js'
+import { addPassedOn, passedOn } from '../up/passedOn.js'
 import { Service } from '../up/service.js'
 import { Stops } from '../up/stops.js'
 import { tolerateBrokenPipes } from './output.js'
-import { parseCores, parseSize } from './quantity.js'
+import { parseSize } from './quantity.js'
 
-interface UpFlags {
+interface UpFlags extends Record<string, unknown> {
   name: string
   state: string
   images: string[]
@@ -19,8 +20,6 @@ interface UpFlags {
   tlsCert?: string
   tlsKey?: string
   tokenFile?: string
-  cpu?: number
-  memory?: number
   json?: boolean
 }
 
@@ -38,9 +37,8 @@ export function addUp(program: Command): void {
     .option('--tls-cert <file>', 'PEM of the certificate')
     .option('--tls-key <file>', 'PEM of its key')
     .option('--token-file <file>', 'the token that clients must show')
-    .option('--cpu <cores>', 'cores that runs may take together (default: all)', parseCores)
-    .option('--memory <size>', "memory that runs may take together (default: the worker's judgement)", parseSize)
     .option('--json', 'logs and the line of readiness as JSON, also on a terminal')
+  addPassedOn(command)
   command.action(async (flags: UpFlags) => {
     process.exitCode = await up(flags)
   })
@@ -55,7 +53,8 @@ async function up(flags: UpFlags): Promise<number> {
   tolerateBrokenPipes()
   const log = new Log(process.stderr, flags.json || !process.stderr.isTTY ? 'json' : 'people')
   const stops = new Stops()
-  const service = await Service.start({ ...flags, ...argsOf(flags) }, log, stops.first).catch((error) => {
+  const options = { ...flags, redisMemoryBytes: flags.redisMemory ?? Math.floor(totalmem() / 4), ...passedOn(flags) }
+  const service = await Service.start(options, log, stops.first).catch((error) => {
     if (!stops.first.aborted) throw error
   })
   // Asked to stop before it was ready.
@@ -65,16 +64,6 @@ async function up(flags: UpFlags): Promise<number> {
   await service.stop(stops.second)
   return 0
 }
-
-function argsOf({ redisMemory, cpu, memory }: UpFlags) {
-  return {
-    redisMemoryBytes: redisMemory ?? Math.floor(totalmem() / 4),
-    workerArgs: [...flag('--cpu-millis', cpu), ...flag('--memory-bytes', memory)],
-    controlArgs: [],
-  }
-}
-
-const flag = (name: string, value: number | undefined): string[] => (value === undefined ? [] : [name, String(value)])
 
 function tellReady({ name, state, listen, json }: UpFlags, { redisPromise }: Service): void {
   const line = json

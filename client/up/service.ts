@@ -8,10 +8,11 @@ import { findInstallation, requireBinaries } from './installation.js'
 import { findUser, type Instance, makeInstance } from './instance.js'
 import { lock } from './lock.js'
 import type { Log } from './log.js'
+import { judge, type PassedOn } from './passedOn.js'
 import { launcherProgram, nodeProgram, redisProgram } from './programs.js'
 import { askRedisPromise, describePromise, evicts } from './redis.js'
 
-export interface ServiceOptions extends CredentialFiles {
+export interface ServiceOptions extends CredentialFiles, PassedOn {
   /** 1 to 32 characters of [a-z0-9-]: one service of that name on this host. */
   name: string
   /** Folder of what must last: layers and Redis. */
@@ -24,9 +25,6 @@ export interface ServiceOptions extends CredentialFiles {
   redis?: string
   /** maxmemory of its own Redis. */
   redisMemoryBytes: number
-  /** Further arguments, as the worker and control take them. */
-  workerArgs: readonly string[]
-  controlArgs: readonly string[]
 }
 
 export const serviceUser = 'caisson'
@@ -70,6 +68,7 @@ export class Service {
   }
 
   async #start(signal: AbortSignal): Promise<void> {
+    judge(this.options)
     const installation = findInstallation()
     requireBinaries(installation)
     // Its processes reach their folders whatever the starter's own taste in files is.
@@ -91,6 +90,7 @@ export class Service {
     const control = new Child(nodeProgram(installation, instance, 'control', controlArguments), this.log)
     const worker = new Child(nodeProgram(installation, instance, 'worker', workerArguments), this.log)
     await this.#run([control, worker], signal)
+    if (images.length === 0) this.log.say('worker', 'may read no folder of images: name one with --images')
   }
 
   async #lock({ name, runtime, state }: Instance): Promise<void> {

@@ -1,0 +1,59 @@
+// The flags of control and worker that `up` takes in their own spelling and hands on; both judge them before anything is started.
+
+import type { Command } from 'commander'
+import { parseConfig as parseControlConfig } from '../../control/config.js'
+import { limitRules } from '../../proto/limits.js'
+import { parseConfig as parseWorkerConfig } from '../../worker/config.js'
+import type { CredentialFiles } from './credentials.js'
+
+const workerFlags: Record<string, string> = {
+  'cpu-millis': 'thousandths of a core that runs may take together',
+  'memory-bytes': 'memory that runs may take together',
+  'max-runs': 'runs at the same time',
+  pool: 'sandboxes that wait ready, at most',
+  'drain-ms': 'how long running programs are left on SIGTERM',
+}
+
+const controlFlags: Record<string, string> = {
+  'max-waiting-runs': 'more are refused',
+  'max-retention-ms': 'highest spec.retention_ms; also lowers the default',
+  ...Object.fromEntries(
+    limitRules.map(({ field }) => [
+      `max-${field.replace('spec.limits.', '').replaceAll('_', '-')}`,
+      `highest ${field}; also lowers its default`,
+    ]),
+  ),
+}
+
+export interface PassedOn {
+  workerArgs: string[]
+  controlArgs: string[]
+}
+
+export function addPassedOn(command: Command): void {
+  for (const [name, meaning] of Object.entries({ ...workerFlags, ...controlFlags })) command.option(`--${name} <n>`, meaning)
+}
+
+export function passedOn(flags: Readonly<Record<string, unknown>>): PassedOn {
+  const take = (names: Record<string, string>) =>
+    Object.keys(names).flatMap((name) => {
+      const value = flags[name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())]
+      return typeof value === 'string' ? [`--${name}`, value] : []
+    })
+  return { workerArgs: take(workerFlags), controlArgs: take(controlFlags) }
+}
+
+/** Throws (or, for what commander finds, tells and exits) as the process itself would. */
+export function judge({
+  listen,
+  name,
+  workerArgs,
+  controlArgs,
+  ...files
+}: PassedOn & CredentialFiles & { listen: string; name: string }): void {
+  const { tlsCert, tlsKey, tokenFile } = files
+  const credentials = Object.entries({ '--tls-cert': tlsCert, '--tls-key': tlsKey, '--token-file': tokenFile })
+  const named = credentials.flatMap(([flag, file]) => (file === undefined ? [] : [flag, file]))
+  parseControlConfig(['--redis', '/', '--listen', listen, ...named, ...controlArgs])
+  parseWorkerConfig(['--redis', '/', '--name', name, ...workerArgs])
+}
