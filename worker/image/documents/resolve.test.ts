@@ -2,6 +2,7 @@
 import { rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { digestOf, layerTar, named, refusal, types } from '../fixture.js'
+import { hostPlatform } from './platform.js'
 
 const tar = await layerTar('hello')
 
@@ -112,6 +113,17 @@ refusal(
   /several images, and .* not say which; there are: a, b/,
   async (layout) => {
     await layout.index([named(await layout.image([tar]), 'a'), named(await layout.image([tar, tar]), 'b')])
+  },
+)
+
+refusal(
+  'no tag where several images are for this host',
+  'IMAGE_NOT_FOUND',
+  /several images, and .* not say which; there are: a, b/,
+  async (layout) => {
+    const platform = hostPlatform
+    const images = [await layout.image([tar]), await layout.image([tar, tar])]
+    await layout.index([named({ ...images[0], platform }, 'a'), named({ ...images[1], platform }, 'b')])
   },
 )
 

@@ -3,6 +3,7 @@ import type { Descriptor, IndexEntry } from '../documents/descriptor.js'
 import { readVerified } from '../documents/digest.js'
 import { JsonField } from '../documents/json.js'
 import { type Manifest, maxManifestBytes, parseIndex } from '../documents/manifest.js'
+import { runsHere } from '../documents/platform.js'
 import { resolveManifest } from '../documents/resolve.js'
 import { ImageError } from '../failure.js'
 import type { Files, Region } from './region.js'
@@ -57,8 +58,10 @@ function select(entries: IndexEntry[], { path, tag, digest }: Reference): IndexE
     (entry) => (tag === undefined || entry.name === tag) && (digest === undefined || entry.digest === digest),
   )
   const distinct = [...new Map(named.map((entry) => [entry.digest, entry])).values()]
+  const ours = distinct.filter(({ platform }) => platform && runsHere(platform))
   // One image for several platforms may lie here without an index of its own.
-  if (distinct.length === 1 || (distinct.length > 1 && distinct.every(({ platform }) => platform))) return distinct
+  const isOneImage = distinct.every(({ platform }) => platform) && ours.length < 2
+  if (distinct.length === 1 || (distinct.length > 1 && isOneImage)) return distinct
   const names = entries.flatMap(({ name }) => name ?? [])
   throw selectionError(path, tag ?? digest, distinct.length, names)
 }
