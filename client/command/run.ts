@@ -5,7 +5,7 @@ import type { Caisson } from '../sdk/caisson.js'
 import type { RunEvent } from '../sdk/model.js'
 import { addConnectFlags, type ConnectFlags, connect } from './connectFlags.js'
 import { exitCode, exitPipe } from './exit.js'
-import { BrokenPipe, tolerateBrokenPipes } from './output.js'
+import { BrokenPipe, note, tolerateBrokenPipes } from './output.js'
 import { type PresentFlags, present } from './present.js'
 import { SignalRelay } from './signals.js'
 import { addSpecFlags, type SpecFlags, specOf } from './specFlags.js'
@@ -38,18 +38,18 @@ async function run(image: string, args: string[], flags: RunFlags): Promise<numb
   const input = flags.stdin && hasInput() ? new InputOnce(caisson) : undefined
   const spec = { ...specOf(image, args, flags), ...(input && { stdin: 'attach' as const }) }
   const followed = caisson.run(spec, { ...(flags.key !== undefined && { idempotencyKey: flags.key }), ...input?.options })
-  let runId = ''
   try {
     const verdict = await present(followed, flags, (event) => {
-      runId = event.runId
       signals.see(event)
       input?.see(event)
     })
     return exitCode(verdict)
   } catch (error) {
     const why = input?.failure ?? error
-    if (runId !== '' && (why instanceof BrokenPipe || input?.failure)) await caisson.cancel(runId)
+    const { runId } = followed
+    if (runId !== undefined && (why instanceof BrokenPipe || input?.failure)) await caisson.cancel(runId)
     if (why instanceof BrokenPipe) return exitPipe
+    if (runId !== undefined && !input?.failure) note(`run ${runId} may still go on: caisson watch ${runId}`)
     throw why
   } finally {
     input?.close()

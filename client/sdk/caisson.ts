@@ -6,10 +6,11 @@ import type { ConnectOptions } from './address.js'
 import { type CallOptions, Connection } from './connection.js'
 import { readImage, readRun, readWorker } from './decode.js'
 import { writeSpec, writeState } from './encode.js'
+import { CaissonError } from './error.js'
 import { FollowedRun } from './followed.js'
 import { Input } from './input.js'
 import { methods } from './methods.js'
-import type { Image, Run, RunSpec, State, Worker } from './model.js'
+import type { Image, Run, RunSpec, State, Verdict, Worker } from './model.js'
 import { follow } from './watch.js'
 
 export interface SubmitOptions extends CallOptions {
@@ -55,7 +56,8 @@ export class Caisson implements Disposable {
   /** Submits a run and watches it. Refusals as of submit() come out of the iteration, or of verdict(). */
   run(spec: RunSpec, options: SubmitOptions = {}): FollowedRun {
     const request = submitRequest(spec, options)
-    return new FollowedRun(follow(this.#connection, () => this.#connection.readStream(methods.run, request), options.signal))
+    const events = follow(this.#connection, () => this.#connection.readStream(methods.run, request), options.signal)
+    return new FollowedRun(events, (runId) => this.#verdictOf(runId, options))
   }
 
   /**
@@ -64,7 +66,8 @@ export class Caisson implements Disposable {
    */
   watch(runId: string, options: WatchOptions = {}): FollowedRun {
     const request = { runId, afterCursor: options.afterCursor ?? '' }
-    return new FollowedRun(follow(this.#connection, () => this.#connection.readStream(methods.watch, request), options.signal))
+    const events = follow(this.#connection, () => this.#connection.readStream(methods.watch, request), options.signal)
+    return new FollowedRun(events, () => this.#verdictOf(runId, options), runId)
   }
 
   /** Input for a run that was submitted with stdin 'attach'. One writer at a time, from the input's first byte. */
@@ -88,6 +91,13 @@ export class Caisson implements Disposable {
   /** NOT_FOUND: no such run, or its retention is over. */
   async get(runId: string, options: CallOptions = {}): Promise<Run> {
     return readRun(await this.#connection.unary(methods.get, { runId }, options))
+  }
+
+  async #verdictOf(runId: string, options: CallOptions): Promise<Verdict> {
+    const { verdict } = await this.get(runId, options)
+    if (!verdict)
+      throw new CaissonError('INTERNAL', `the service ended the watch of run ${runId}, which has not ended`, { reason: 'BUG' })
+    return verdict
   }
 
   /** Newest first; further pages are fetched as the iteration needs them. */

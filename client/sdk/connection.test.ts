@@ -35,7 +35,8 @@ function events(after: number): caisson.v1.IRunEvent[] {
 }
 
 async function stream(call: grpc.ServerWritableStream<caisson.v1.WatchRequest, caisson.v1.IRunEvent>): Promise<void> {
-  for (const event of events(call.request.afterCursor ? Number(call.request.afterCursor) + 1 : 0)) {
+  const { afterCursor } = call.request
+  for (const event of events(afterCursor === 'end' ? chunks.length + 1 : afterCursor ? Number(afterCursor) + 1 : 0)) {
     if (call.cancelled || call.destroyed) return
     if (!call.write(event)) await Promise.race([once(call, 'drain'), once(call, 'close')])
     await new Promise(setImmediate)
@@ -71,13 +72,15 @@ const cut = () => {
 
 before(async () => {
   server = new grpc.Server()
-  const missing: grpc.handleUnaryCall<unknown, unknown> = (_, done) =>
-    done({ code: grpc.status.NOT_FOUND, details: 'no such run r9' })
+  const get: grpc.handleUnaryCall<caisson.v1.GetRequest, caisson.v1.IRun> = ({ request }, done) =>
+    request.runId === 'r1'
+      ? done(null, { runId: 'r1', state: 5, verdict: { outcome: 2, signal: 9 } })
+      : done({ code: grpc.status.NOT_FOUND, details: `no such run ${request.runId}` })
   server.addService(proto['caisson.v1.RunService'] as grpc.ServiceDefinition, {
     Run: stream,
     Watch: stream,
     Attach: attach,
-    Get: missing,
+    Get: get,
   })
   const port = await new Promise<number>((resolve, reject) =>
     server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, port) =>
@@ -121,6 +124,12 @@ test('a watch that is cut again and again gives the same bytes as one that never
 
 test('the verdict alone can be awaited', async () => {
   assert.equal((await caissonClient.watch('r1').verdict()).outcome, 'EXITED')
+})
+
+test('a watch of what follows the verdict has no events, but the verdict', async () => {
+  const followed = caissonClient.watch('r1', { afterCursor: 'end' })
+  for await (const _ of followed) assert.fail('an event after the last one')
+  assert.equal((await followed.verdict()).outcome, 'SIGNALED')
 })
 
 test('leaving the iteration ends the watch', async () => {

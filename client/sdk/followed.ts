@@ -14,7 +14,13 @@ export class FollowedRun implements AsyncIterable<RunEvent> {
   #reject!: (error: unknown) => void
   readonly #verdict: Promise<Verdict>
 
-  constructor(events: AsyncGenerator<RunEvent, void, undefined>) {
+  /** `lookup` asks for the verdict of a run whose last event came before this watch. */
+  constructor(
+    events: AsyncGenerator<RunEvent, void, undefined>,
+    private readonly lookup: (runId: string) => Promise<Verdict>,
+    /** Known from the first event on, if not before. */
+    public runId?: string,
+  ) {
     this.#events = events
     this.#verdict = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -27,11 +33,17 @@ export class FollowedRun implements AsyncIterable<RunEvent> {
   async *[Symbol.asyncIterator](): AsyncGenerator<RunEvent, void, undefined> {
     if (this.#iterated) throw new Error('the events of a run are iterated once: watch it again')
     this.#iterated = true
+    let verdictSeen = false
     try {
       for await (const event of this.#events) {
-        if (event.type === 'verdict') this.#resolve(event.verdict)
+        this.runId = event.runId
+        if (event.type === 'verdict') {
+          this.#resolve(event.verdict)
+          verdictSeen = true
+        }
         yield event
       }
+      if (!verdictSeen && this.runId !== undefined) this.#resolve(await this.lookup(this.runId))
     } catch (error) {
       this.#reject(error)
       throw error

@@ -13,7 +13,10 @@ import { Offsets } from './offsets.js'
 /** Opens the stream that makes a run known, before any event of it was seen. */
 type Begin = () => ClientReadableStream<caisson.v1.RunEvent>
 
-/** Ends after the verdict. A consumer that is slow holds the stream back: nothing piles up here. */
+/**
+ * Ends after the verdict; or, where the first stream was asked for what follows it, with nothing. A consumer that is slow holds the stream
+ * back: nothing piles up here.
+ */
 export async function* follow(
   connection: Connection,
   begin: Begin,
@@ -24,13 +27,16 @@ export async function* follow(
   let last: RunEvent | undefined
   for (;;) {
     const stream = last ? resume(connection, last) : begin()
+    let silent = true
     try {
       for await (const message of events(stream, signal)) {
         patience.renew()
+        silent = false
         last = readEvent(message)
         if (last.type !== 'output' || offsets.advance(last)) yield last
         if (last.type === 'verdict') return
       }
+      if (silent) return
       throw new CaissonError('UNAVAILABLE', 'the stream of events ended before the verdict')
     } catch (error) {
       await patience.orThrow(error)
