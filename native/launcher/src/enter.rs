@@ -10,7 +10,7 @@ use rustix::mount::{MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags, remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
-    set_thread_groups, set_thread_res_gid, set_thread_res_uid, unshare,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use std::fs::create_dir_all;
 use std::os::unix::process::CommandExt;
@@ -23,13 +23,13 @@ pub fn enter(command: Enter) -> Result<(), Failure> {
     bind(&command.install, &command.at, command.writable)?;
     step_down(&command.user)?;
     die_with(parent)?;
-    let error = Command::new(&command.program).args(&command.args).current_dir(&command.at).exec();
+    let error = Command::new(&command.program).args(&command.args).current_dir(&command.at).env("PWD", &command.at).exec();
     Err(error).about(Step::Exec, command.program.display())
 }
 
 fn leave_namespaces(network: bool) -> Result<(), Failure> {
     let network_flag = if network { UnshareFlags::empty() } else { UnshareFlags::NEWNET };
-    unshare(UnshareFlags::NEWNS | network_flag).at(Step::Unshare)?;
+    sys::unshare(UnshareFlags::NEWNS | network_flag).at(Step::Unshare)?;
     // What the operator mounts later (a folder of images) still arrives; what is mounted here never leaves.
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM).at(Step::MakePrivate)?;
     if network { Ok(()) } else { namespaces::loopback_up().at(Step::Loopback) }

@@ -1,18 +1,43 @@
 //! The only part of Caisson with root. `serve` makes sandboxes for one worker, `enter` steps down and executes, `probe` tells what the
 //! machine can do.
 
+mod account;
 mod args;
+mod cgroup;
+mod channel;
+mod child;
+mod conversation;
 mod enter;
+mod instance;
+mod launcher;
+mod layers;
+mod log;
+mod loops;
+mod mounts;
 mod namespaces;
+mod overlay;
+mod peer;
+mod process;
+mod program;
+mod roots;
+mod run;
+mod sandbox;
+mod scratch;
+mod serve;
+mod spec;
 mod step;
+mod sweep;
 mod sys;
+mod uids;
 mod users;
+mod watch;
 
 use args::Command;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let outcome = match args::parse() {
+        Ok(Command::Serve(command)) => serve::serve(&command),
         Ok(Command::Enter(command)) => enter::enter(command),
         Ok(Command::Help) => {
             print!("{}", args::USAGE);

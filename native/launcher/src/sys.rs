@@ -1,11 +1,15 @@
-//! System calls that rustix does not have.
+//! System calls that rustix does not have. Those that a child calls between clone and exec allocate nothing.
 use rustix::io::{Errno, Result};
-use std::ffi::CStr;
-use std::os::fd::{AsFd, AsRawFd};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
+use std::convert::Infallible;
+use std::ffi::{CStr, c_char};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 pub const MOUNT_ATTR_RDONLY: u64 = 0x1;
 pub const MOUNT_ATTR_NOSUID: u64 = 0x2;
 pub const MOUNT_ATTR_NODEV: u64 = 0x4;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
 
 #[repr(C)]
 #[derive(Default)]
@@ -16,18 +20,24 @@ struct MountAttr {
     userns_fd: u64,
 }
 
-/// `flags`: AT_RECURSIVE or 0. The mount is what `fd` is open on.
-pub fn mount_setattr(fd: impl AsFd, flags: i32, set: u64) -> Result<()> {
-    set_attributes(fd, flags, MountAttr { set, ..MountAttr::default() })
+/// `flags`: AT_RECURSIVE or 0. The mount is what `mount` is open on.
+pub fn mount_setattr(mount: impl AsFd, flags: i32, set: u64) -> Result<()> {
+    set_attributes(mount.as_fd(), flags, MountAttr { set, ..MountAttr::default() })
 }
 
-fn set_attributes(fd: impl AsFd, flags: i32, attributes: MountAttr) -> Result<()> {
+/// Files of `mount` belong to the ids that they would have in the user namespace.
+pub fn idmap(mount: impl AsFd, user_namespace: impl AsFd) -> Result<()> {
+    let userns_fd = user_namespace.as_fd().as_raw_fd() as u64;
+    set_attributes(mount.as_fd(), 0, MountAttr { set: MOUNT_ATTR_IDMAP, userns_fd, ..MountAttr::default() })
+}
+
+fn set_attributes(mount: BorrowedFd<'_>, flags: i32, attributes: MountAttr) -> Result<()> {
     let empty: &CStr = c"";
     // SAFETY: path and attributes outlive the call, and the size given is the structure's own.
     let result = unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
-            fd.as_fd().as_raw_fd(),
+            mount.as_raw_fd(),
             empty.as_ptr(),
             libc::AT_EMPTY_PATH | flags,
             &raw const attributes,
@@ -35,6 +45,122 @@ fn set_attributes(fd: impl AsFd, flags: i32, attributes: MountAttr) -> Result<()
         )
     };
     check(result).map(drop)
+}
+
+pub enum Cloned {
+    Child,
+    Parent { pid: i32, pidfd: OwnedFd },
+}
+
+/// A fork into `namespaces` and, on the v2 tree, into the cgroup, from its first moment on.
+///
+/// # Safety
+/// The child has one thread and a copy of the memory as it was: until it executes or exits it must not allocate nor take locks.
+pub unsafe fn clone_into(namespaces: i32, cgroup: BorrowedFd<'_>) -> Result<Cloned> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: all-zero clone_args are valid.
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = (namespaces | libc::CLONE_PIDFD) as u64 | CLONE_INTO_CGROUP;
+    args.pidfd = &raw mut pidfd as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    args.cgroup = cgroup.as_raw_fd() as u64;
+    // SAFETY: no CLONE_VM, so the child has its own copy of this stack; args and pidfd outlive the call.
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) })?;
+    if pid == 0 {
+        return Ok(Cloned::Child);
+    }
+    // SAFETY: the kernel opened it for us.
+    Ok(Cloned::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+}
+
+/// # Safety
+/// `args` and `env` are arrays of pointers to C strings, each ended by a null pointer.
+pub unsafe fn execute(program: BorrowedFd<'_>, args: *const *const c_char, env: *const *const c_char) -> Result<Infallible> {
+    let empty: &CStr = c"";
+    // SAFETY: as promised by the caller.
+    let result = unsafe { libc::syscall(libc::SYS_execveat, program.as_raw_fd(), empty.as_ptr(), args, env, libc::AT_EMPTY_PATH) };
+    Err(check(result).err().unwrap_or(Errno::NOEXEC))
+}
+
+/// `target` becomes a copy of `source`.
+pub fn place(source: RawFd, target: RawFd, survives_exec: bool) -> Result<()> {
+    let flags = if survives_exec { 0 } else { libc::O_CLOEXEC };
+    // SAFETY: only called between clone and exec, where no owner of `target` looks at it again.
+    check(unsafe { libc::syscall(libc::SYS_dup3, source, target, flags) }).map(drop)
+}
+
+/// A copy of `source` numbered `lowest` or above, out of the way of `place`.
+pub fn move_up(source: RawFd, lowest: RawFd) -> Result<RawFd> {
+    // SAFETY: changes nothing but the descriptor table.
+    let fd = check(unsafe { libc::syscall(libc::SYS_fcntl, source, libc::F_DUPFD_CLOEXEC, lowest) })?;
+    Ok(fd as RawFd)
+}
+
+pub fn close_from(first: RawFd) -> Result<()> {
+    // SAFETY: only called between clone and exec, where no owner of these descriptors looks at them again.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
+}
+
+pub fn default_signals() -> Result<()> {
+    // SAFETY: an all-zero mask and SIG_DFL are valid; ignored signals and masks would survive the exec.
+    unsafe {
+        if libc::signal(libc::SIGPIPE, libc::SIG_DFL) == libc::SIG_ERR {
+            return Err(Errno::INVAL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        check(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()).into()).map(drop)
+    }
+}
+
+/// Blocks the signals for every thread started from here on, and lets them be read instead.
+pub fn signals_as_fd(signals: &[i32]) -> Result<OwnedFd> {
+    // SAFETY: an all-zero mask is valid, and the descriptor is the kernel's answer to us.
+    unsafe {
+        let mut mask: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut mask);
+        for signal in signals {
+            libc::sigaddset(&raw mut mask, *signal);
+        }
+        check(libc::sigprocmask(libc::SIG_BLOCK, &raw const mask, std::ptr::null_mut()).into())?;
+        let fd = check(libc::signalfd(-1, &raw const mask, libc::SFD_CLOEXEC).into())?;
+        Ok(OwnedFd::from_raw_fd(fd as RawFd))
+    }
+}
+
+/// For this process, for ever; `no_new_privs` must be set.
+pub fn set_filter(filter: &[seccompiler::sock_filter]) -> Result<()> {
+    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut().cast() };
+    // SAFETY: both structures have the kernel's layout, and the kernel copies the filter.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) }).map(drop)
+}
+
+/// For this thread alone: what it creates belongs to these ids, and it may do what they may.
+pub fn set_file_ids(uid: u32, gid: u32) {
+    // SAFETY: both calls only set ids of the calling thread; they report the old ones, never an error.
+    unsafe {
+        libc::syscall(libc::SYS_setfsgid, gid);
+        libc::syscall(libc::SYS_setfsuid, uid);
+    }
+}
+
+/// Every namespace, and the working folder.
+pub fn unshare(flags: UnshareFlags) -> Result<()> {
+    debug_assert!(!flags.contains(UnshareFlags::FILES));
+    // SAFETY: the descriptor table stays shared.
+    unsafe { unshare_unsafe(flags) }
+}
+
+pub fn ioctl<T>(fd: impl AsFd, request: u64, argument: &mut T) -> Result<i32> {
+    // SAFETY: every request used with it takes a pointer to T.
+    let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), request as libc::Ioctl, std::ptr::from_mut(argument)) };
+    check(result.into()).map(|value| value as i32)
+}
+
+pub fn ioctl_none(fd: impl AsFd, request: u64) -> Result<i32> {
+    // SAFETY: every request used with it takes no argument.
+    let result = unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), request as libc::Ioctl, 0) };
+    check(result.into()).map(|value| value as i32)
 }
 
 fn check(result: libc::c_long) -> Result<libc::c_long> {

@@ -1,0 +1,39 @@
+use super::{CPU_PERIOD_US, Cgroup, Counters, Limits, OomEvent, Version};
+use crate::step::{At, Failure, Step};
+use rustix::event::{EventfdFlags, PollFlags, eventfd};
+use std::os::fd::AsRawFd;
+
+pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<(), Failure> {
+    let memory = limits.memory_bytes.to_string();
+    cgroup.memory().write("memory.limit_in_bytes", &memory)?;
+    forbid_swap(cgroup, &memory)?;
+    cgroup.pids().write("pids.max", &limits.pids.to_string())?;
+    match limits.cpu_millis {
+        Some(millis) => cgroup.cpu().write("cpu.cfs_quota_us", &(millis * CPU_PERIOD_US / 1_000).to_string()),
+        None => Ok(()),
+    }
+}
+
+/// Memory and swap together may be no more than memory. Without that file the kernel counts no swap: then none is used at all.
+fn forbid_swap(cgroup: &Cgroup, memory: &str) -> Result<(), Failure> {
+    match cgroup.memory().write("memory.memsw.limit_in_bytes", memory) {
+        Err(failure) if failure.errno == libc::ENOENT => cgroup.memory().write("memory.swappiness", "0"),
+        other => other,
+    }
+}
+
+pub fn oom_event(cgroup: &Cgroup) -> Result<OomEvent, Failure> {
+    let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).at(Step::WatchMemory)?;
+    let control = cgroup.memory().open_to_read("memory.oom_control")?;
+    cgroup.memory().write("cgroup.event_control", &format!("{} {}", fd.as_raw_fd(), control.as_raw_fd()))?;
+    Ok(OomEvent { fd, flags: PollFlags::IN, version: Version::V1 })
+}
+
+pub fn counters(cgroup: &Cgroup) -> Counters {
+    Counters {
+        memory_peak_bytes: cgroup.memory().number("memory.max_usage_in_bytes"),
+        pids_peak: cgroup.pids().number("pids.peak"),
+        oom_kills: cgroup.memory().field("memory.oom_control", "oom_kill"),
+        pids_denied: cgroup.pids().field("pids.events", "max"),
+    }
+}

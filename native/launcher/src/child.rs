@@ -1,0 +1,228 @@
+//! From clone to exec, in the child: it has one thread, and a copy of memory in which other threads may have held any lock. So nothing
+//! here allocates, and what goes wrong is reported as three numbers.
+use crate::namespaces::loopback_up;
+use crate::step::Step;
+use crate::sys;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::{Errno, read, write};
+use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind_recursive, unmount};
+use rustix::process::{Resource, Rlimit, Signal, chdir, pivot_root, set_parent_process_death_signal, setrlimit};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags, remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
+    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
+use rustix::time::{ClockId, clock_gettime};
+use std::convert::Infallible;
+use std::ffi::{CStr, c_char};
+use std::fmt::Write;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+/// Inherited descriptors begin here.
+pub const FIRST_DESCRIPTOR: RawFd = 3;
+const OUT_OF_THE_WAY: RawFd = 1_000;
+/// Five doors and a channel at most, and program and parent.
+const MAX_DESCRIPTORS: usize = 8;
+
+/// Everything the child needs, made before the clone.
+pub struct Plan<'a> {
+    pub root: &'a CStr,
+    pub mounts: &'a [Mount],
+    /// They become 3, 4, …
+    pub descriptors: &'a [BorrowedFd<'a>],
+    pub program: BorrowedFd<'a>,
+    /// Ended by a null pointer.
+    pub args: &'a [*const c_char],
+    pub confinement: Option<Confinement<'a>>,
+}
+
+/// What only the converter gets: it needs nothing of the kernel but files.
+pub struct Confinement<'a> {
+    pub file_bytes: u64,
+    pub capabilities: CapabilitySet,
+    pub filter: &'a [seccompiler::sock_filter],
+}
+
+pub struct Mount {
+    pub kind: &'static CStr,
+    pub target: &'static CStr,
+    pub flags: MountFlags,
+    pub options: Option<&'static CStr>,
+}
+
+pub struct StepError {
+    pub step: Step,
+    pub index: u32,
+    pub errno: Errno,
+}
+
+type Done<T = ()> = Result<T, StepError>;
+
+/// Waits for a byte on `parent` (by then the ids are mapped and every cgroup is entered), becomes the program, and exits only when that
+/// fails. The end of `parent` is closed by a successful exec.
+pub fn run(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> ! {
+    match place_descriptors(plan, parent) {
+        Err(error) => report(parent, &error),
+        Ok((program, parent)) => {
+            let Err(error) = become_program(plan, program, parent);
+            report(parent, &error)
+        }
+    }
+}
+
+fn report(parent: BorrowedFd<'_>, error: &StepError) -> ! {
+    let mut report = [0; REPORT_BYTES];
+    report[..4].copy_from_slice(&(error.step as u32).to_ne_bytes());
+    report[4..8].copy_from_slice(&error.index.to_ne_bytes());
+    report[8..].copy_from_slice(&error.errno.raw_os_error().to_ne_bytes());
+    let _ = write(parent, &report);
+    // SAFETY: ends the process; what Rust would run at exit belongs to the parent.
+    unsafe { libc::_exit(1) }
+}
+
+pub const REPORT_BYTES: usize = 12;
+
+pub fn parse_report(report: &[u8; REPORT_BYTES]) -> Option<(Step, u32, i32)> {
+    let number = |at: usize| report[at..at + 4].try_into().map(u32::from_ne_bytes).ok();
+    Some((Step::from_number(number(0)?)?, number(4)?, number(8)? as i32))
+}
+
+fn become_program(plan: &Plan<'_>, program: BorrowedFd<'_>, parent: BorrowedFd<'_>) -> Done<Infallible> {
+    at(Step::Signals, sys::default_signals())?;
+    wait_for_go(parent)?;
+    own_clock_and_cgroup()?;
+    become_root_of_namespace()?;
+    die_with_launcher(parent)?;
+    at(Step::Loopback, loopback_up())?;
+    change_root(plan)?;
+    if let Some(confinement) = &plan.confinement {
+        give_up(confinement)?;
+    }
+    silence_standard_streams()?;
+    if let Some(confinement) = &plan.confinement {
+        at(Step::Seccomp, sys::set_filter(confinement.filter))?;
+    }
+    // SAFETY: the plan's arguments end with a null pointer, and so does the empty environment.
+    at(Step::Exec, unsafe { sys::execute(program, plan.args.as_ptr(), [std::ptr::null()].as_ptr()) })
+}
+
+fn wait_for_go(parent: BorrowedFd<'_>) -> Done {
+    let mut go = [0];
+    match at(Step::WaitForParent, read(parent, &mut go))? {
+        1 => Ok(()),
+        _ => at(Step::WaitForParent, Err(Errno::PIPE)),
+    }
+}
+
+/// The cgroup namespace comes after the move into the cgroup, or the host's path would show. A clone cannot make a time namespace
+/// together with the others; the exec moves into this one. Its clocks begin at zero: how long the host runs is not the sandbox's business.
+fn own_clock_and_cgroup() -> Done {
+    // Opened while still root of the host: afterwards the file belongs to nobody whom this process is.
+    let offsets = at(Step::TimeOffsets, openat(CWD, c"/proc/self/timens_offsets", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()))?;
+    at(Step::Unshare, sys::unshare(UnshareFlags::NEWCGROUP | UnshareFlags::NEWTIME))?;
+    let (monotonic, boot) = (clock_gettime(ClockId::Monotonic), clock_gettime(ClockId::Boottime));
+    let mut text = Text::default();
+    // Whole seconds: a fraction below zero would make the clock negative, which the kernel refuses.
+    let _ = write!(text, "monotonic -{} 0\nboottime -{} 0\n", monotonic.tv_sec, boot.tv_sec);
+    at(Step::TimeOffsets, write(&offsets, text.bytes()).map(drop))
+}
+
+fn become_root_of_namespace() -> Done {
+    at(Step::Groups, set_thread_groups(&[]))?;
+    at(Step::Gid, set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT))?;
+    at(Step::Uid, set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT))
+}
+
+/// After the change of uid, which clears the signal. A launcher that died before it has closed its end of the channel.
+fn die_with_launcher(parent: BorrowedFd<'_>) -> Done {
+    at(Step::DieWithParent, set_parent_process_death_signal(Some(Signal::KILL)))?;
+    let mut descriptors = [PollFd::from_borrowed_fd(parent, PollFlags::empty())];
+    match at(Step::DieWithParent, poll(&mut descriptors, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))? {
+        0 => Ok(()),
+        _ => at(Step::DieWithParent, Err(Errno::PIPE)),
+    }
+}
+
+fn change_root(plan: &Plan<'_>) -> Done {
+    // pivot_root wants a mount; entered by its path after the bind, for the path then leads to the bind's root.
+    at(Step::BindRoot, mount_bind_recursive(plan.root, plan.root))?;
+    at(Step::BindRoot, chdir(plan.root))?;
+    for (index, wanted) in plan.mounts.iter().enumerate() {
+        let result = mount(wanted.kind, wanted.target, wanted.kind, wanted.flags, wanted.options);
+        result.map_err(|errno| StepError { step: Step::MountInRoot, index: index as u32, errno })?;
+    }
+    at(Step::PivotRoot, pivot_root(c".", c"."))?;
+    at(Step::LeaveHostTree, unmount(c".", UnmountFlags::DETACH))?;
+    at(Step::LeaveHostTree, chdir(c"/"))
+}
+
+fn give_up(confinement: &Confinement<'_>) -> Done {
+    let limit = Rlimit { current: Some(confinement.file_bytes), maximum: Some(confinement.file_bytes) };
+    at(Step::Rlimit, setrlimit(Resource::Fsize, limit))?;
+    for capability in CapabilitySet::all().difference(confinement.capabilities).iter() {
+        match remove_capability_from_bounding_set(capability) {
+            // A kernel that does not know the capability cannot give it either.
+            Ok(()) | Err(Errno::INVAL) => {}
+            Err(errno) => return at(Step::BoundingSet, Err(errno)),
+        }
+    }
+    let (kept, none) = (confinement.capabilities, CapabilitySet::empty());
+    at(Step::Capabilities, set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: none }))?;
+    at(Step::NoNewPrivs, set_no_new_privs(true))
+}
+
+/// The plan's, then program and parent; everything else closes: in a copy of every other sandbox's descriptors, among them the ends by
+/// which their children learn that the launcher died.
+fn place_descriptors<'a>(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> Done<(BorrowedFd<'a>, BorrowedFd<'a>)> {
+    let mut sources = [-1; MAX_DESCRIPTORS];
+    let wanted = plan.descriptors.iter().chain([&plan.program, &parent]);
+    for (source, descriptor) in sources.iter_mut().zip(wanted) {
+        *source = at(Step::Descriptors, sys::move_up(descriptor.as_raw_fd(), OUT_OF_THE_WAY))?;
+    }
+    let mut next = FIRST_DESCRIPTOR;
+    for source in sources.into_iter().take_while(|&source| source >= 0) {
+        let survives = next < FIRST_DESCRIPTOR + plan.descriptors.len() as RawFd;
+        at(Step::Descriptors, sys::place(source, next, survives))?;
+        next += 1;
+    }
+    at(Step::Descriptors, sys::close_from(next))?;
+    // SAFETY: both were placed just now, and stay open until this process executes or exits.
+    Ok(unsafe { (BorrowedFd::borrow_raw(next - 2), BorrowedFd::borrow_raw(next - 1)) })
+}
+
+/// With the sandbox's own device: the host's would keep a door to the host's tree open.
+fn silence_standard_streams() -> Done {
+    let null = at(Step::Descriptors, openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()))?;
+    (0..FIRST_DESCRIPTOR).try_for_each(|stream| at(Step::Descriptors, sys::place(null.as_raw_fd(), stream, true)))
+}
+
+fn at<T>(step: Step, result: rustix::io::Result<T>) -> Done<T> {
+    result.map_err(|errno| StepError { step, index: 0, errno })
+}
+
+/// Text of a known bound, on the stack.
+struct Text {
+    bytes: [u8; 128],
+    length: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self { bytes: [0; 128], length: 0 }
+    }
+}
+
+impl Text {
+    fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, part: &str) -> std::fmt::Result {
+        let end = self.length + part.len();
+        self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?.copy_from_slice(part.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}

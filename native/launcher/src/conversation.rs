@@ -1,0 +1,45 @@
+//! One connection: a sandbox, a conversion, or the removal of layers. The first request says which.
+use crate::launcher::Launcher;
+use crate::peer::Peer;
+use crate::run::Run;
+use crate::sandbox::Sandbox;
+use crate::spec;
+use crate::step::Failure;
+use caisson_frame::launch::{Prepared, RemoveLayer, Removed, event::Event, request::Request};
+use std::os::unix::net::UnixStream;
+
+pub fn converse(launcher: &'static Launcher, stream: UnixStream) {
+    let mut peer = Peer::new(stream);
+    if let Err(failure) = launcher.namespaces.adopt_thread().and_then(|()| talk(launcher, &mut peer)) {
+        peer.fail(&failure);
+    }
+}
+
+fn talk(launcher: &'static Launcher, peer: &mut Peer) -> Result<(), Failure> {
+    while let Some(request) = peer.receive()? {
+        match request {
+            Request::Prepare(prepare) => return sandbox(launcher, peer, spec::disk_bytes(&prepare)?),
+            Request::RemoveLayer(remove) => remove_layer(launcher, peer, &remove)?,
+            _ => return spec::refuse(format_args!("the first request is none of prepare, convert, remove_layer")),
+        }
+    }
+    Ok(())
+}
+
+/// Whatever happens, the sandbox is disposed of when this returns; that takes some time, so a failure is told before.
+fn sandbox(launcher: &'static Launcher, peer: &mut Peer, disk_bytes: u64) -> Result<(), Failure> {
+    let mut sandbox = Sandbox::prepare(launcher, disk_bytes)?;
+    let channel_path = sandbox.channel.path.to_string_lossy().into_owned();
+    peer.send(Event::Prepared(Prepared { sandbox_id: sandbox.id.clone(), channel_path }));
+    match Run::new(&mut sandbox, peer).follow() {
+        Ok(()) => {}
+        Err(failure) => peer.fail(&failure),
+    }
+    Ok(())
+}
+
+fn remove_layer(launcher: &Launcher, peer: &mut Peer, remove: &RemoveLayer) -> Result<(), Failure> {
+    launcher.layers.remove(&spec::key("remove_layer.key", &remove.key)?)?;
+    peer.send(Event::Removed(Removed {}));
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! What all conversations share. Made once, and never freed: the process ends with it.
+use crate::args::Serve;
+use crate::cgroup::Hierarchies;
+use crate::instance::{Instance, State};
+use crate::layers::Layers;
+use crate::mounts::{self, Option as Set};
+use crate::namespaces::MountNamespaces;
+use crate::program::Program;
+use crate::roots::Roots;
+use crate::scratch::Scratches;
+use crate::step::{Failure, Step};
+use crate::sweep::sweep;
+use crate::uids::Uids;
+use rustix::mount::MountAttrFlags;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub struct Launcher {
+    pub instance: Instance,
+    pub namespaces: MountNamespaces,
+    pub roots: Roots,
+    pub cgroups: Hierarchies,
+    pub uids: Uids,
+    pub layers: Layers,
+    pub scratches: Scratches,
+    pub agent: Program,
+    pub converter: Program,
+    /// In the store's mount namespace alone: every mount of a layer, a disk, a stage.
+    pub mounts: PathBuf,
+    next_id: AtomicU64,
+}
+
+impl Launcher {
+    /// Called while the process has one thread: its mount namespaces become those of every later one.
+    pub fn make(command: &Serve) -> Result<&'static Self, Failure> {
+        let instance = Instance::take(command)?;
+        let state = State::open(&command.state, instance.worker)?;
+        let cgroups = Hierarchies::open(&instance.name)?;
+        sweep(&instance, &cgroups);
+        let (roots_at, mounts) = (instance.mount_point("roots")?, instance.mount_point("mounts")?);
+        let (namespaces, roots) = MountNamespaces::make(|| Roots::furnish(&roots_at))?;
+        let tmpfs = mounts::make(Step::MakeFolder, "tmpfs", &[Set::Text("mode", "0700")], MountAttrFlags::empty())?;
+        mounts::attach(tmpfs, &mounts)?;
+        Ok(Box::leak(Box::new(Self {
+            namespaces,
+            roots,
+            uids: Uids::new()?,
+            layers: Layers::new(state.layers, mounts.clone()),
+            scratches: Scratches::new(state.scratch, mounts.clone()),
+            agent: Program::load("caisson-agent", &command.agent)?,
+            converter: Program::load("caisson-converter", &command.converter)?,
+            cgroups,
+            instance,
+            mounts,
+            next_id: AtomicU64::new(1),
+        })))
+    }
+
+    /// Names cgroups, channels and mounts of one connection; only one launcher at a time has this instance's.
+    pub fn new_id(&self) -> String {
+        format!("{:06x}", self.next_id.fetch_add(1, Ordering::Relaxed))
+    }
+}

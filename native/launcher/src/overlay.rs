@@ -1,0 +1,112 @@
+//! The root of a sandbox: idmapped clones of kept layers below, its scratch disk above.
+use crate::layers::{Layer, RootAttributes};
+use crate::log;
+use crate::mounts::{self, Option as Set};
+use crate::scratch::Scratch;
+use crate::step::{At, Failure, Step};
+use crate::sys;
+use crate::uids::UidRange;
+use rustix::fs::{Gid, Mode, Uid, XattrFlags, fchmod, fchown, fsetxattr};
+use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Inode numbers stay those of the layers (xino needs 64 bits of them, which 32-bit programs cannot take), directories of a layer are
+/// never renamed (a redirect is followed by name: no layer of ours holds one), and hard links need no index on a disk that is used once.
+const CHOICES: [Set<'_>; 4] =
+    [Set::Text("xino", "off"), Set::Text("redirect_dir", "nofollow"), Set::Text("index", "off"), Set::Text("metacopy", "off")];
+
+/// Where clones are attached while an overlay is made of them: kernels before 6.15 take no others. Dropped when there is time for it.
+pub struct Stage {
+    path: PathBuf,
+    clones: Vec<OwnedFd>,
+}
+
+/// For a sandbox to write to. Layers are given oldest first. The mount is attached nowhere yet.
+pub fn writable(layers: &[Arc<Layer>], ids: impl AsFd, range: &UidRange, scratch: &Scratch, stage: &mut Stage) -> Result<OwnedFd, Failure> {
+    if let Some(top) = layers.last() {
+        dress_upper(scratch, &top.root, range)?;
+    }
+    let lowers = stage.fill(layers, ids)?;
+    let (upper, work) = (scratch.folder("upper"), scratch.folder("work"));
+    let mut options: Vec<Set<'_>> = lowers.iter().map(|path| Set::Text("lowerdir+", path)).collect();
+    // Volatile: to sync a disk that is thrown away would only cost time.
+    options.extend([Set::Text("upperdir", &upper), Set::Text("workdir", &work), Set::Flag("volatile")]);
+    make(options)
+}
+
+/// For the converter to look up what lies below its layer.
+pub fn read_only(layers: &[Arc<Layer>], ids: impl AsFd, stage: &mut Stage) -> Result<OwnedFd, Failure> {
+    if let [only] = layers {
+        // Overlayfs takes no fewer than two lowers without an upper.
+        return clone(only, ids);
+    }
+    let lowers = stage.fill(layers, ids)?;
+    make(lowers.iter().map(|path| Set::Text("lowerdir+", path)).collect())
+}
+
+fn make(mut options: Vec<Set<'_>>) -> Result<OwnedFd, Failure> {
+    options.extend(CHOICES);
+    mounts::make(Step::MountOverlay, "overlay", &options, MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID)
+}
+
+fn clone(layer: &Layer, ids: impl AsFd) -> Result<OwnedFd, Failure> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let clone = open_tree(&layer.mount, "", flags).at(Step::CloneLayer)?;
+    sys::idmap(&clone, ids).at(Step::IdmapLayer)?;
+    Ok(clone)
+}
+
+/// The overlay's root has the attributes of its upper folder: they must be those of the topmost layer's root.
+fn dress_upper(scratch: &Scratch, root: &RootAttributes, range: &UidRange) -> Result<(), Failure> {
+    if root.is_plain() {
+        return Ok(());
+    }
+    let upper = scratch.upper()?;
+    let (uid, gid) = (Uid::from_raw(range.map(root.uid)), Gid::from_raw(range.map(root.gid)));
+    fchown(&upper, Some(uid), Some(gid)).at(Step::DressUpper)?;
+    fchmod(&upper, Mode::from_raw_mode(root.mode)).at(Step::DressUpper)?;
+    for (name, value) in &root.attributes {
+        fsetxattr(&upper, name, value, XattrFlags::empty()).about(Step::DressUpper, name.to_string_lossy())?;
+    }
+    Ok(())
+}
+
+impl Stage {
+    pub fn new(mounts: &Path, id: &str) -> Result<Self, Failure> {
+        Ok(Self { path: mounts::place(mounts, &format!("{id}.stage"))?, clones: Vec::new() })
+    }
+
+    /// Each clone is attached on the one before, so that a single unmount takes them all away. Returns their paths, newest first.
+    fn fill(&mut self, layers: &[Arc<Layer>], ids: impl AsFd) -> Result<Vec<String>, Failure> {
+        for layer in layers.iter().rev() {
+            let clone = clone(layer, &ids)?;
+            match self.clones.last() {
+                Some(below) => mounts::attach_on(&clone, below)?,
+                None => mounts::attach(&clone, &self.path)?,
+            }
+            self.clones.push(clone);
+        }
+        Ok(self.clones.iter().map(|clone| format!("/proc/self/fd/{}", clone.as_raw_fd())).collect())
+    }
+
+    /// The overlay has clones of its own by now.
+    pub fn clear(&mut self) {
+        if self.clones.is_empty() {
+            return;
+        }
+        self.clones.clear();
+        if let Err(failure) = mounts::detach(&self.path) {
+            log::warning(&failure.to_string());
+        }
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Err(failure) = mounts::remove_place(&self.path) {
+            log::warning(&failure.to_string());
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! The first process of a sandbox, seen from outside: clone, map, let go, and at last kill.
+use crate::cgroup::Cgroup;
+use crate::child::{self, Plan, REPORT_BYTES};
+use crate::log;
+use crate::namespaces::MountNamespaces;
+use crate::step::{At, Failure, Step};
+use crate::sys::{self, Cloned};
+use crate::uids::UidRange;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::{Errno, read, write};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, waitid};
+use std::os::fd::{AsFd, OwnedFd};
+
+const NAMESPACES: i32 =
+    libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+
+/// Killed, and waited for, when dropped: as it is the first of its pid namespace, everything in there is gone with it.
+pub struct Process {
+    pidfd: OwnedFd,
+    pid: i32,
+    ended: Option<WaitIdStatus>,
+}
+
+impl Process {
+    /// Returns when the plan's program is executed. The child is in `cgroup` before it does anything.
+    pub fn spawn(plan: &Plan<'_>, cgroup: &Cgroup, uids: &UidRange, namespaces: &MountNamespaces) -> Result<Self, Failure> {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).at(Step::Clone)?;
+        let process = namespaces.in_base(|| clone(plan, cgroup, &theirs))?;
+        // Ours alone must hold it open, or the child's exec would never show as its end.
+        drop(theirs);
+        process.map_ids(uids)?;
+        cgroup.take_in(process.pid)?;
+        write(&ours, b"g").at(Step::WaitForChild)?;
+        expect_exec(&ours)?;
+        Ok(process)
+    }
+
+    fn map_ids(&self, uids: &UidRange) -> Result<(), Failure> {
+        let map = uids.whole_map();
+        for file in ["uid_map", "gid_map"] {
+            let opened = self.open(file, OFlags::WRONLY).about(Step::MapIds, file)?;
+            write(&opened, map.as_bytes()).about(Step::MapIds, file)?;
+        }
+        Ok(())
+    }
+
+    pub fn namespace(&self, name: &str) -> Result<OwnedFd, Failure> {
+        self.open(&format!("ns/{name}"), OFlags::RDONLY).about(Step::OpenNamespace, name)
+    }
+
+    /// Its pid cannot be another's: it is ours to wait for, and we did not yet.
+    fn open(&self, file: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+        openat(CWD, format!("/proc/{}/{file}", self.pid), flags | OFlags::CLOEXEC, Mode::empty())
+    }
+
+    pub fn wait(&mut self) -> Result<&WaitIdStatus, Failure> {
+        if self.ended.is_none() {
+            self.ended = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED).at(Step::WaitForChild)?;
+        }
+        self.ended.as_ref().ok_or(Errno::CHILD).at(Step::WaitForChild)
+    }
+}
+
+impl AsFd for Process {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.ended.is_some() {
+            return;
+        }
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        if let Err(failure) = self.wait() {
+            log::warning(&failure.to_string());
+        }
+    }
+}
+
+fn clone(plan: &Plan<'_>, cgroup: &Cgroup, theirs: &OwnedFd) -> Result<Process, Failure> {
+    // SAFETY: the child calls nothing but child::run, which neither allocates nor locks.
+    match unsafe { sys::clone_into(NAMESPACES, cgroup.clone_target()) }.at(Step::Clone)? {
+        Cloned::Child => child::run(plan, theirs.as_fd()),
+        Cloned::Parent { pid, pidfd } => Ok(Process { pidfd, pid, ended: None }),
+    }
+}
+
+fn expect_exec(ours: &OwnedFd) -> Result<(), Failure> {
+    let mut report = [0; REPORT_BYTES];
+    match read(ours, &mut report).at(Step::WaitForChild)? {
+        0 => Ok(()),
+        REPORT_BYTES => Err(child::parse_report(&report).map_or(
+            Failure { step: Step::WaitForChild, subject: "report".into(), errno: libc::EPROTO },
+            |(step, index, errno)| Failure { step, subject: if index > 0 { index.to_string() } else { String::new() }, errno },
+        )),
+        _ => Err(Errno::PROTO).at(Step::WaitForChild),
+    }
+}

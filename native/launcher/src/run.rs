@@ -1,0 +1,140 @@
+//! A prepared sandbox from its first request to its account. Reasons to stop come from the worker, the clocks, the kernel and the
+//! agent's death; the first one wins.
+use crate::account;
+use crate::peer::Peer;
+use crate::sandbox::Sandbox;
+use crate::spec;
+use crate::step::{At, Failure, Step};
+use crate::watch::Watch;
+use caisson_frame::launch::{self, Finished, Started, StopReason, Stopped, event::Event, request::Request};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::time::{Duration, Instant};
+
+pub struct Run<'a> {
+    sandbox: &'a mut Sandbox,
+    peer: &'a mut Peer,
+    watch: Option<Watch>,
+    stopped: Option<(StopReason, Instant)>,
+}
+
+#[derive(PartialEq)]
+enum Next {
+    Wait,
+    Close,
+}
+
+#[derive(Default)]
+struct Ready {
+    peer: bool,
+    agent: bool,
+    memory: bool,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(sandbox: &'a mut Sandbox, peer: &'a mut Peer) -> Self {
+        Self { sandbox, peer, watch: None, stopped: None }
+    }
+
+    pub fn follow(mut self) -> Result<(), Failure> {
+        loop {
+            let ready = self.wait()?;
+            self.look_at_limits(&ready)?;
+            if ready.peer && self.listen()? == Next::Close {
+                return Ok(());
+            }
+            // After what the worker said: an agent ends by itself once its channel is closed, which may be just before.
+            if ready.agent {
+                self.stop(StopReason::AgentLost)?;
+            }
+        }
+    }
+
+    fn wait(&self) -> Result<Ready, Failure> {
+        let mut descriptors = vec![PollFd::new(&self.peer, PollFlags::IN)];
+        let mut timeout = None;
+        if self.stopped.is_none() {
+            descriptors.push(PollFd::new(&self.sandbox.process, PollFlags::IN));
+            if let Some(watch) = &self.watch {
+                descriptors.push(PollFd::new(&watch.oom.fd, watch.oom.flags));
+                timeout = Some(timespec(watch.patience(Instant::now())));
+            }
+        }
+        match poll(&mut descriptors, timeout.as_ref()) {
+            Ok(_) => {}
+            Err(Errno::INTR) => return Ok(Ready::default()),
+            Err(error) => return Err(error).at(Step::Watch),
+        }
+        let is_ready = |index: usize| descriptors.get(index).is_some_and(|descriptor| !descriptor.revents().is_empty());
+        Ok(Ready { peer: is_ready(0), agent: is_ready(1), memory: is_ready(2) })
+    }
+
+    fn look_at_limits(&mut self, ready: &Ready) -> Result<(), Failure> {
+        let Some(watch) = self.watch.as_mut().filter(|_| self.stopped.is_none()) else { return Ok(()) };
+        let reason = if ready.memory && watch.oom.fired() {
+            Some(StopReason::Oom)
+        } else {
+            watch.ran_out(&self.sandbox.group.payload, Instant::now())?
+        };
+        reason.map_or(Ok(()), |reason| self.stop(reason))
+    }
+
+    fn listen(&mut self) -> Result<Next, Failure> {
+        if !self.peer.read()? {
+            return Ok(Next::Close);
+        }
+        while let Some(request) = self.peer.pull()? {
+            match request {
+                Request::Start(start) => self.start(&start)?,
+                Request::Stop(stop) => self.stop(spec::stop_reason(&stop)?)?,
+                Request::Finish(_) => {
+                    let finished = self.finish()?;
+                    self.peer.send(Event::Finished(finished));
+                    // The rest of the disposal waits until the worker has told its verdict.
+                    self.peer.await_close();
+                    return Ok(Next::Close);
+                }
+                _ => return spec::refuse(format_args!("a sandbox takes start, stop and finish")),
+            }
+        }
+        Ok(Next::Wait)
+    }
+
+    fn start(&mut self, start: &launch::Start) -> Result<(), Failure> {
+        let asked = Instant::now();
+        if self.watch.is_some() || self.stopped.is_some() {
+            return spec::refuse(format_args!("start: the sandbox was started or stopped before"));
+        }
+        let start = spec::Start::check(start)?;
+        let oom = self.sandbox.start(&start)?;
+        self.watch = Some(Watch::new(oom, &start, Instant::now()));
+        self.peer.send(Event::Started(Started { took_us: asked.elapsed().as_micros() as u64 }));
+        self.sandbox.tidy();
+        Ok(())
+    }
+
+    /// Kills the payload, unless that was done before.
+    fn stop(&mut self, reason: StopReason) -> Result<(), Failure> {
+        if self.stopped.is_some() {
+            return Ok(());
+        }
+        self.sandbox.group.payload.kill()?;
+        self.stopped = Some((reason, Instant::now()));
+        self.peer.send(Event::Stopped(Stopped { reason: reason.into() }));
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<Finished, Failure> {
+        let ended = self.stopped.map_or_else(Instant::now, |(_, at)| at);
+        account::end_payload(&self.sandbox.group.payload)?;
+        let mut finished = account::account(self.sandbox, self.watch.as_ref(), ended)?;
+        if let Some((reason, _)) = self.stopped {
+            finished.set_reason(reason);
+        }
+        Ok(finished)
+    }
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: duration.subsec_nanos().into() }
+}

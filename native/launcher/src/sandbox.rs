@@ -1,0 +1,105 @@
+//! A sandbox for one run: prepared ahead, started once, never used again.
+use crate::cgroup::{Group, OomEvent};
+use crate::channel::Channel;
+use crate::child::{Mount, Plan};
+use crate::launcher::Launcher;
+use crate::layers::Layer;
+use crate::mounts;
+use crate::overlay::{self, Stage};
+use crate::process::Process;
+use crate::scratch::Scratch;
+use crate::spec;
+use crate::step::{At, Failure, Step};
+use crate::uids::UidRange;
+use rustix::mount::MountFlags;
+use std::ffi::{CString, c_char};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+const MOUNTS: [Mount; 4] = [
+    Mount { kind: c"proc", target: c"proc", flags: NOTHING_SPECIAL, options: None },
+    Mount { kind: c"sysfs", target: c"sys", flags: NOTHING_SPECIAL.union(MountFlags::RDONLY), options: None },
+    Mount { kind: c"devpts", target: c"dev/pts", flags: MountFlags::NOSUID.union(MountFlags::NOEXEC), options: Some(c"newinstance,ptmxmode=0666,mode=0620,gid=5") },
+    Mount { kind: c"tmpfs", target: c"dev/shm", flags: MountFlags::NOSUID.union(MountFlags::NODEV), options: Some(c"mode=1777") },
+];
+const NOTHING_SPECIAL: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
+
+/// Disposed of in the order of the fields, each of which cleans up after itself: first what runs, at last the ids, by then nobody's.
+pub struct Sandbox {
+    pub process: Process,
+    mount_namespace: OwnedFd,
+    user_namespace: OwnedFd,
+    scratch: Scratch,
+    stage: Stage,
+    layers: Vec<Arc<Layer>>,
+    pub group: Group,
+    pub channel: Channel,
+    uids: UidRange,
+    pub id: String,
+    launcher: &'static Launcher,
+}
+
+impl Sandbox {
+    pub fn prepare(launcher: &'static Launcher, disk_bytes: u64) -> Result<Self, Failure> {
+        let id = launcher.new_id();
+        let uids = launcher.uids.take()?;
+        let (channel, listener) = Channel::make(&launcher.instance, &id)?;
+        let group = launcher.cgroups.group(&id)?;
+        let scratch = launcher.scratches.make(&id, disk_bytes, uids.first)?;
+        let stage = Stage::new(&launcher.mounts, &id)?;
+        let process = start_agent(launcher, &group, &uids, &listener)?;
+        Ok(Self {
+            mount_namespace: process.namespace("mnt")?,
+            user_namespace: process.namespace("user")?,
+            process,
+            scratch,
+            stage,
+            layers: Vec::new(),
+            group,
+            channel,
+            uids,
+            id,
+            launcher,
+        })
+    }
+
+    /// Limits and root. The caller then starts the clocks, answers, and calls `tidy`.
+    pub fn start(&mut self, start: &spec::Start) -> Result<OomEvent, Failure> {
+        self.group.payload.limit(&start.limits)?;
+        let oom = self.group.payload.oom_event()?;
+        if start.disk_bytes != self.scratch.bytes {
+            self.scratch = self.launcher.scratches.make(&format!("{}.larger", self.id), start.disk_bytes, self.uids.first)?;
+        }
+        self.layers = start.layers.iter().map(|key| self.launcher.layers.take(key)).collect::<Result<_, _>>()?;
+        let root = overlay::writable(&self.layers, &self.user_namespace, &self.uids, &self.scratch, &mut self.stage)?;
+        // Nothing of a client has run in there yet, so the path leads where the agent's root was made.
+        self.launcher.namespaces.inside(&self.mount_namespace, || mounts::attach(&root, Path::new("/rootfs")))?;
+        Ok(oom)
+    }
+
+    /// What `start` put off, for nobody waits for it.
+    pub fn tidy(&mut self) {
+        self.stage.clear();
+    }
+
+    pub fn disk_use(&self) -> Result<crate::scratch::DiskUse, Failure> {
+        self.scratch.usage()
+    }
+}
+
+fn start_agent(launcher: &Launcher, group: &Group, uids: &UidRange, listener: &OwnedFd) -> Result<Process, Failure> {
+    let doors = group.payload.doors()?;
+    let descriptors: Vec<BorrowedFd<'_>> = [listener].into_iter().chain(&doors).map(AsFd::as_fd).collect();
+    let count = CString::new(doors.len().to_string()).map_err(|_| rustix::io::Errno::INVAL).at(Step::Exec)?;
+    let args: [*const c_char; 5] = [c"caisson-agent".as_ptr(), c"container".as_ptr(), c"--cgroup-fds".as_ptr(), count.as_ptr(), std::ptr::null()];
+    let plan = Plan {
+        root: &launcher.roots.sandbox,
+        mounts: &MOUNTS,
+        descriptors: &descriptors,
+        program: launcher.agent.file.as_fd(),
+        args: &args,
+        confinement: None,
+    };
+    Process::spawn(&plan, &group.agent, uids, &launcher.namespaces)
+}

@@ -1,0 +1,122 @@
+//! Accepts the worker's connections, each with a thread of its own, until it is told to end.
+use crate::args::Serve;
+use crate::conversation::converse;
+use crate::launcher::Launcher;
+use crate::log;
+use crate::step::{At, Failure, Step};
+use crate::sweep::sweep;
+use crate::sys;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid, chmod, chownat, unlink};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
+use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, umask};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+const MAX_CONNECTIONS: usize = 1_024;
+const STACK_BYTES: usize = 256 << 10;
+/// A worker that does not take our few words is none.
+const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+
+static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
+
+pub fn serve(command: &Serve) -> Result<(), Failure> {
+    die_with_parent()?;
+    prepare_process()?;
+    let ends = sys::signals_as_fd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).at(Step::Signals)?;
+    let launcher = Launcher::make(command)?;
+    let (listener, path) = listen(launcher)?;
+    println!("ready");
+    accept_until(&ends, &listener, launcher)?;
+    let _ = unlink(&path);
+    // Every sandbox ends here, also those whose threads wait for their worker; the mounts go with the process.
+    sweep(&launcher.instance, &launcher.cgroups);
+    launcher.cgroups.remove();
+    Ok(())
+}
+
+fn die_with_parent() -> Result<(), Failure> {
+    let parent = getppid();
+    set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DieWithParent)?;
+    if getppid() == parent { Ok(()) } else { Err(Errno::SRCH).at(Step::DieWithParent) }
+}
+
+fn prepare_process() -> Result<(), Failure> {
+    umask(Mode::from_raw_mode(0o022));
+    // A sandbox takes some fifteen descriptors.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).at(Step::Rlimit)
+}
+
+fn listen(launcher: &Launcher) -> Result<(UnixListener, PathBuf), Failure> {
+    let path = launcher.instance.run.join("launcher.sock");
+    let step = || -> Result<UnixListener, Failure> {
+        match unlink(&path) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error).about(Step::Listen, path.display()),
+        }
+        let listener = UnixListener::bind(&path).about(Step::Listen, path.display())?;
+        let worker = launcher.instance.worker;
+        chmod(&path, Mode::from_raw_mode(0o600)).about(Step::Listen, path.display())?;
+        let (uid, gid) = (Uid::from_raw(worker.uid), Gid::from_raw(worker.gid));
+        chownat(CWD, &path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW).about(Step::Listen, path.display())?;
+        Ok(listener)
+    };
+    Ok((step()?, path))
+}
+
+fn accept_until(ends: &OwnedFd, listener: &UnixListener, launcher: &'static Launcher) -> Result<(), Failure> {
+    loop {
+        let mut descriptors = [PollFd::new(ends, PollFlags::IN), PollFd::new(listener, PollFlags::IN)];
+        match poll(&mut descriptors, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error).at(Step::Listen),
+        }
+        if !descriptors[0].revents().is_empty() {
+            return Ok(());
+        }
+        if descriptors[1].revents().is_empty() {
+            continue;
+        }
+        match listener.accept() {
+            Ok((stream, _)) => admit(stream, launcher),
+            Err(error) => {
+                log::warning(&format!("accept: {error}"));
+                // Out of descriptors, most likely: they come back as connections end.
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+    }
+}
+
+/// A refused connection is just closed.
+fn admit(stream: UnixStream, launcher: &'static Launcher) {
+    if let Err(reason) = check_peer(&stream, launcher) {
+        return log::warning(&reason);
+    }
+    if CONNECTIONS.fetch_add(1, Ordering::Relaxed) >= MAX_CONNECTIONS {
+        CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
+        return log::warning(&format!("a connection beyond {MAX_CONNECTIONS} was refused"));
+    }
+    let conversation = move || {
+        converse(launcher, stream);
+        CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
+    };
+    if let Err(error) = thread::Builder::new().stack_size(STACK_BYTES).spawn(conversation) {
+        CONNECTIONS.fetch_sub(1, Ordering::Relaxed);
+        log::warning(&format!("thread: {error}"));
+    }
+}
+
+fn check_peer(stream: &UnixStream, launcher: &Launcher) -> Result<(), String> {
+    let uid = socket_peercred(stream).map_err(|error| format!("peer: {error}"))?.uid.as_raw();
+    if uid != 0 && uid != launcher.instance.worker.uid {
+        return Err(format!("a connection of uid {uid} was refused"));
+    }
+    set_socket_timeout(stream, Timeout::Send, Some(SEND_TIMEOUT)).map_err(|error| format!("peer: {error}"))
+}

@@ -1,0 +1,72 @@
+//! What the worker asks for, checked: it is not trusted.
+use crate::cgroup::Limits;
+use crate::layers::LayerKey;
+use crate::step::{At, Failure, Step};
+use caisson_frame::launch;
+use rustix::io::Errno;
+use std::ops::RangeInclusive;
+
+const MAX_LAYERS: usize = 400;
+const DISK_BYTES: RangeInclusive<u64> = 1 << 20..=16 << 40;
+const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=64 << 40;
+const MILLISECONDS: RangeInclusive<u64> = 1..=604_800_000;
+/// A quota below one millisecond of a period is more than the kernel takes.
+const CPU_MILLIS: RangeInclusive<u64> = 10..=1_000_000;
+const PIDS: RangeInclusive<u64> = 1..=4_194_304;
+
+#[derive(Debug)]
+pub struct Start {
+    pub layers: Vec<LayerKey>,
+    pub limits: Limits,
+    pub disk_bytes: u64,
+    pub cpu_ms: u64,
+    pub wall_ms: u64,
+}
+
+pub fn disk_bytes(prepare: &launch::Prepare) -> Result<u64, Failure> {
+    within("prepare.disk_bytes", prepare.disk_bytes, DISK_BYTES)
+}
+
+impl Start {
+    pub fn check(start: &launch::Start) -> Result<Self, Failure> {
+        Ok(Self {
+            layers: layers("start.layers", &start.layers, 1..=MAX_LAYERS)?,
+            limits: Limits {
+                cpu_millis: Some(within("start.cpu_millis", start.cpu_millis, CPU_MILLIS)?),
+                memory_bytes: within("start.memory_bytes", start.memory_bytes, MEMORY_BYTES)?,
+                pids: within("start.pids", start.pids, PIDS)?,
+            },
+            disk_bytes: within("start.disk_bytes", start.disk_bytes, DISK_BYTES)?,
+            cpu_ms: within("start.cpu_ms", start.cpu_ms, MILLISECONDS)?,
+            wall_ms: within("start.wall_ms", start.wall_ms, MILLISECONDS)?,
+        })
+    }
+}
+
+/// The worker may stop for its own reasons; what the launcher observes is not the worker's to claim.
+pub fn stop_reason(stop: &launch::Stop) -> Result<launch::StopReason, Failure> {
+    use launch::StopReason::{Abandoned, Cancel, Output};
+    match stop.reason() {
+        reason @ (Output | Cancel | Abandoned) => Ok(reason),
+        _ => refuse(format_args!("stop.reason {}: OUTPUT, CANCEL or ABANDONED", stop.reason)),
+    }
+}
+
+pub fn key(field: &str, text: &str) -> Result<LayerKey, Failure> {
+    LayerKey::parse(text).map_or_else(|| refuse(format_args!("{field} {text:?}: sha256-<64 hex> or chain-<64 hex>")), Ok)
+}
+
+pub fn layers(field: &str, texts: &[String], count: RangeInclusive<usize>) -> Result<Vec<LayerKey>, Failure> {
+    if !count.contains(&texts.len()) {
+        return refuse(format_args!("{field} has {}: {} to {}", texts.len(), count.start(), count.end()));
+    }
+    texts.iter().map(|text| key(field, text)).collect()
+}
+
+pub fn within(field: &str, value: u64, range: RangeInclusive<u64>) -> Result<u64, Failure> {
+    if range.contains(&value) { Ok(value) } else { refuse(format_args!("{field} {value}: {} to {}", range.start(), range.end())) }
+}
+
+pub fn refuse<T>(what: std::fmt::Arguments<'_>) -> Result<T, Failure> {
+    Err(Errno::INVAL).about(Step::Request, what)
+}

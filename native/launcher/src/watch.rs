@@ -1,0 +1,60 @@
+//! What ends a sandbox by the clock, or for want of memory. Nothing is polled at an interval: the next look at the cpu time is when, at
+//! the rate allowed, what is left of it could be used up.
+use crate::cgroup::{Cgroup, OomEvent};
+use crate::spec::Start;
+use crate::step::Failure;
+use caisson_frame::launch::StopReason;
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+/// Near the end of its cpu time a sandbox is looked at this often, and so exceeds it by no more.
+const CPU_GRAIN: Duration = Duration::from_millis(10);
+
+pub struct Watch {
+    pub oom: OomEvent,
+    pub started: Instant,
+    wall: Duration,
+    cpu: Duration,
+    /// Processor seconds per second at most.
+    cpu_rate: f64,
+    next_look: Instant,
+}
+
+impl Watch {
+    pub fn new(oom: OomEvent, start: &Start, started: Instant) -> Self {
+        let processors = available_parallelism().map_or(1.0, |count| count.get() as f64);
+        let rate = start.limits.cpu_millis.map_or(processors, |millis| (millis as f64 / 1_000.0).min(processors));
+        let cpu = Duration::from_millis(start.cpu_ms);
+        // A burst at the start of a period may be as long as the whole period's share.
+        let mut watch = Self { oom, started, wall: Duration::from_millis(start.wall_ms), cpu, cpu_rate: rate, next_look: started };
+        watch.plan_look(Duration::ZERO, started);
+        watch
+    }
+
+    /// Until when nothing can run out.
+    pub fn patience(&self, now: Instant) -> Duration {
+        let wall = self.started + self.wall;
+        wall.min(self.next_look).saturating_duration_since(now)
+    }
+
+    pub fn ran_out(&mut self, payload: &Cgroup, now: Instant) -> Result<Option<StopReason>, Failure> {
+        if now >= self.started + self.wall {
+            return Ok(Some(StopReason::WallTime));
+        }
+        if now < self.next_look {
+            return Ok(None);
+        }
+        let used = Duration::from_micros(payload.cpu_time()?.total_us);
+        self.plan_look(used, now);
+        Ok(self.cpu_exceeded(used).then_some(StopReason::CpuTime))
+    }
+
+    pub fn cpu_exceeded(&self, used: Duration) -> bool {
+        used > self.cpu
+    }
+
+    fn plan_look(&mut self, used: Duration, now: Instant) {
+        let left = self.cpu.saturating_sub(used).div_f64(self.cpu_rate);
+        self.next_look = now + left.max(CPU_GRAIN);
+    }
+}
