@@ -1,1 +1,37 @@
-fn main() {}
+//! Init of every sandbox: speaks `proto/agent.proto` with the worker over one channel, and runs the client's programs behind a wall that
+//! neither this process nor its channel can be seen through.
+mod channel;
+mod container;
+mod failure;
+mod kernel;
+mod outbox;
+mod payload;
+mod process;
+mod seccomp;
+mod session;
+mod streams;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: caisson-agent container --cgroup-fds N";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let ["container", "--cgroup-fds", count] = words[..] else {
+        return usage();
+    };
+    let Ok(count) = count.parse::<u8>() else { return usage() };
+    match container::run(count) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("caisson-agent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}

@@ -3,9 +3,11 @@
 
 mod codec;
 mod decoder;
+mod errno;
 
 pub use codec::{HEADER_BYTES, MAX_FRAME_BYTES, encode_frame, read_frame, write_frame};
 pub use decoder::Decoder;
+pub use errno::ErrnoName;
 
 /// Frames between worker and agent.
 pub mod agent {

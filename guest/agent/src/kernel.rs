@@ -1,0 +1,112 @@
+//! Kernel calls that rustix does not have, or has only behind more than is needed here.
+use rustix::io::Errno;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+pub fn last_errno() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+fn checked(result: libc::c_long) -> Result<(), Errno> {
+    if result == -1 { Err(last_errno()) } else { Ok(()) }
+}
+
+pub struct Child {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+}
+
+pub enum Side {
+    Parent(Child),
+    Child,
+}
+
+/// A fork with `namespaces`. Both sides go on with all of Rust, for the agent and what it clones have a single thread.
+pub fn clone(namespaces: u64) -> Result<Side, Errno> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: zero is a valid value of every field.
+    let mut arguments: libc::clone_args = unsafe { std::mem::zeroed() };
+    arguments.flags = namespaces | libc::CLONE_PIDFD as u64;
+    arguments.pidfd = (&raw mut pidfd) as u64;
+    arguments.exit_signal = libc::SIGCHLD as u64;
+    // SAFETY: without CLONE_VM the child has a copy of this memory and goes on on its copy of this stack; no other thread exists
+    // whose locks could be left taken in it.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size_of_val(&arguments)) };
+    match pid {
+        -1 => Err(last_errno()),
+        0 => Ok(Side::Child),
+        // SAFETY: the kernel has just opened this descriptor for us.
+        pid => Ok(Side::Parent(Child {
+            pid: pid as i32,
+            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        })),
+    }
+}
+
+/// Ends this process at once: what a clone inherited (buffers, destructors) is not its own.
+pub fn leave(code: i32) -> ! {
+    // SAFETY: takes no pointers.
+    unsafe { libc::_exit(code) }
+}
+
+/// -1 is no descriptor: such an entry is passed over.
+pub fn poll(wanted: &mut [libc::pollfd], wait: bool) -> Result<(), Errno> {
+    // SAFETY: pointer and length are of one slice.
+    let result = unsafe { libc::poll(wanted.as_mut_ptr(), wanted.len() as libc::nfds_t, if wait { -1 } else { 0 }) };
+    match checked(result.into()) {
+        Err(Errno::INTR) => Ok(()),
+        other => other,
+    }
+}
+
+/// `number` may be a real-time signal.
+pub fn send_signal(pidfd: BorrowedFd<'_>, number: u32) -> Result<(), Errno> {
+    // SAFETY: the null pointer stands for default signal information.
+    checked(unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            number,
+            std::ptr::null::<u8>(),
+            0,
+        )
+    })
+}
+
+/// Waits for any child: its pid, and the raw status.
+pub fn wait_for_child() -> Result<(i32, i32), Errno> {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` outlives the call.
+        let pid = unsafe { libc::waitpid(-1, &mut status, libc::__WALL) };
+        match pid {
+            -1 if last_errno() == Errno::INTR => {}
+            -1 => return Err(last_errno()),
+            pid => return Ok((pid, status)),
+        }
+    }
+}
+
+pub fn prctl(option: i32, value: u64) -> Result<(), Errno> {
+    // SAFETY: the options used here take numbers only.
+    checked(unsafe { libc::prctl(option, value, 0, 0, 0) }.into())
+}
+
+/// Descriptors from `first` on.
+pub fn close_from(first: RawFd) -> Result<(), Errno> {
+    // SAFETY: what is closed is not used again: callers keep none of it.
+    checked(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) })
+}
+
+pub fn default_signals() {
+    for number in 1..=64 {
+        // SAFETY: the default action refers to no code of ours. KILL, STOP and the C library's own two refuse, rightly.
+        unsafe { libc::signal(number, libc::SIG_DFL) };
+    }
+    // SAFETY: the set is initialised before it is used.
+    unsafe {
+        let mut none = MaybeUninit::uninit();
+        libc::sigemptyset(none.as_mut_ptr());
+        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+    }
+}

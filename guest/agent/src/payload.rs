@@ -1,0 +1,115 @@
+//! The side of the wall where the client's program will run. Two processes are made ahead, before anything of a client is known: the nested
+//! init, which is the first process of a pid and mount namespace of its own and reaps there, and its child, which waits to become the
+//! program.
+//!
+//! ```text
+//! agent ── clone(pid, mount) ──▶ nested init: masked /proc, /sys, /dev ── fork ──▶ payload cgroup, waits ── order ──▶ root, user, … exec
+//! ```
+mod accounts;
+mod exec;
+mod files;
+mod init;
+mod masks;
+mod privileges;
+mod rlimits;
+mod root;
+mod start;
+mod stdio;
+
+pub use root::ROOT;
+
+use crate::failure::{At, Failure};
+use crate::kernel::{self, Side};
+use crate::seccomp::Filter;
+use caisson_frame::agent::failed::Step;
+use rustix::fs::MemfdFlags;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
+use std::fs::File;
+use std::os::fd::OwnedFd;
+
+/// First byte of what the `outcome` pipe carries. End of file after EXECUTING means that execve closed it: the program runs.
+pub const EXECUTING: u8 = 1;
+/// Followed by a `Failed` message.
+pub const FAILED: u8 = 2;
+
+const PIPE_BYTES: usize = 256 << 10;
+
+/// What every program of this sandbox is started with.
+pub struct Walls {
+    /// Open `cgroup.procs` files of the payload cgroup, one for each hierarchy.
+    pub cgroups: Vec<OwnedFd>,
+    pub filter: Filter,
+}
+
+/// The agent's ends of a prepared pair of processes.
+pub struct Prepared {
+    pub init: OwnedFd,
+    /// From the nested init: a pidfd of the main process, then its wait status.
+    pub reports: OwnedFd,
+    /// To the main process: go, with the root's mount.
+    pub orders: OwnedFd,
+    pub outcome: OwnedFd,
+    /// The `Exec` message: of any size, and no write to it can block.
+    pub request: File,
+    pub stdin: OwnedFd,
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+}
+
+/// The other ends.
+struct Ends {
+    reports: OwnedFd,
+    orders: OwnedFd,
+    outcome: OwnedFd,
+    request: File,
+    stdin: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+pub fn prepare(walls: &Walls) -> Result<Prepared, Failure> {
+    let [reports, orders] = [pair()?, pair()?];
+    let outcome = pipe_with(PipeFlags::CLOEXEC).at(Step::Clone, "pipe")?;
+    let [stdin, stdout, stderr] = [stream()?, stream()?, stream()?];
+    let request = rustix::fs::memfd_create("request", MemfdFlags::CLOEXEC).at(Step::Clone, "memfd_create")?;
+    let copy = request
+        .try_clone()
+        .map_err(|_| Failure::new(Step::Clone, "dup", kernel::last_errno()))?;
+    let ends = Ends {
+        reports: reports.1,
+        orders: orders.1,
+        outcome: outcome.1,
+        request: copy.into(),
+        stdin: stdin.0,
+        stdout: stdout.1,
+        stderr: stderr.1,
+    };
+    let namespaces = (libc::CLONE_NEWPID | libc::CLONE_NEWNS) as u64;
+    let init = match kernel::clone(namespaces).at(Step::Clone, "clone")? {
+        Side::Child => init::run(ends, walls),
+        Side::Parent(init) => init.pidfd,
+    };
+    Ok(Prepared {
+        init,
+        reports: reports.0,
+        orders: orders.0,
+        outcome: outcome.0,
+        request: request.into(),
+        stdin: stdin.1,
+        stdout: stdout.0,
+        stderr: stderr.0,
+    })
+}
+
+/// Message boundaries are kept, and the end of the other side shows as an empty message.
+fn pair() -> Result<(OwnedFd, OwnedFd), Failure> {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).at(Step::Clone, "socketpair")
+}
+
+fn stream() -> Result<(OwnedFd, OwnedFd), Failure> {
+    let ends = pipe_with(PipeFlags::CLOEXEC).at(Step::Clone, "pipe")?;
+    // A larger pipe is only faster; the kernel may refuse it to a user who has many.
+    let _ = fcntl_setpipe_size(&ends.1, PIPE_BYTES);
+    Ok(ends)
+}

@@ -1,0 +1,83 @@
+//! The nested init: reaps, tells how the main process ended, and takes everything else in its pid namespace along when it ends.
+use super::{Ends, Walls, masks, start};
+use crate::failure::{At, Failure};
+use crate::kernel::{self, Child, Side};
+use caisson_frame::agent::failed::Step;
+use rustix::io::{Errno, IoSlice};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
+use rustix::stdio::{dup2_stdin, stdin};
+use rustix::thread::{Uid, set_thread_res_uid};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+pub fn run(ends: Ends, walls: &Walls) -> ! {
+    match make_main(&ends, walls) {
+        Ok((main, last_uid)) => kernel::leave(if watch(ends, main, last_uid).is_ok() { 0 } else { 1 }),
+        Err(failure) => start::refuse(&ends.outcome, &failure),
+    }
+}
+
+fn make_main(ends: &Ends, walls: &Walls) -> Result<(Child, u32), Failure> {
+    let trees = masks::prepare()?;
+    let last_uid = last_uid().at(Step::Clone, "read /proc/self/uid_map")?;
+    match kernel::clone(0).at(Step::Clone, "fork")? {
+        Side::Child => start::run(ends, walls, trees),
+        Side::Parent(main) => Ok((main, last_uid)),
+    }
+}
+
+fn watch(ends: Ends, main: Child, last_uid: u32) -> Result<(), Errno> {
+    send_pidfd(&ends.reports, &main.pidfd)?;
+    keep_nothing_but(ends.reports)?;
+    become_nobody_else(last_uid)?;
+    loop {
+        let (pid, status) = kernel::wait_for_child()?;
+        if pid == main.pid {
+            send(stdin(), &status.to_ne_bytes(), SendFlags::NOSIGNAL)?;
+            return Ok(());
+        }
+    }
+}
+
+fn send_pidfd(reports: &OwnedFd, main: &OwnedFd) -> Result<(), Errno> {
+    let descriptors = [main.as_fd()];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(reports, &[IoSlice::new(b"m")], &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Pipes above all: the agent takes a pipe's end for the end of the program's output.
+fn keep_nothing_but(reports: OwnedFd) -> Result<(), Errno> {
+    dup2_stdin(&reports)?;
+    std::mem::forget(reports);
+    kernel::close_from(1)
+}
+
+/// The program may have uid 0, as this process had, and the kernel lets a process change limits, scheduling and priority of another with
+/// the same ids. Three different ones, the last of the namespace, are those of no other process. The capabilities are kept: one more
+/// reason for the kernel to refuse a `ptrace`. The first one is that this process cannot be dumped.
+fn become_nobody_else(last_uid: u32) -> Result<(), Errno> {
+    kernel::prctl(libc::PR_SET_KEEPCAPS, 1)?;
+    let uid = |back| Uid::from_raw(last_uid.saturating_sub(back));
+    set_thread_res_uid(uid(0), uid(1), uid(2))?;
+    kernel::prctl(libc::PR_SET_DUMPABLE, 0)
+}
+
+/// Lines of the map: first id inside, first id outside, count.
+fn last_uid() -> Result<u32, Errno> {
+    let map = std::fs::read_to_string("/proc/self/uid_map").map_err(|_| Errno::IO)?;
+    let last = |line: &str| {
+        let mut numbers = line.split_whitespace().map(str::parse::<u64>);
+        let (Some(Ok(first)), Some(Ok(_)), Some(Ok(count))) = (numbers.next(), numbers.next(), numbers.next()) else {
+            return None;
+        };
+        u32::try_from((first + count).checked_sub(1)?).ok()
+    };
+    map.lines()
+        .filter_map(last)
+        .max()
+        .map(|last| last.min(u32::MAX - 1))
+        .ok_or(Errno::INVAL)
+}

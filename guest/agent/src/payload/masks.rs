@@ -1,0 +1,99 @@
+//! What a program finds at /proc, /sys and /dev, made ahead as three detached trees. They go into the client's root when that is known.
+//!
+//! /proc is fresh, of the nested pid namespace; `hidepid=ptraceable` leaves in it only what the reader may trace, so that the nested init
+//! (its environment, mounts and executable) is not even listed.
+use crate::failure::{At, Failure};
+use caisson_frame::agent::failed::Step;
+use rustix::fs::{CWD, FileType, stat};
+use rustix::io::Errno;
+use rustix::mount::{
+    MountFlags, MountPropagationFlags, OpenTreeFlags, mount, mount_bind, mount_change, mount_remount, open_tree,
+};
+use std::os::fd::OwnedFd;
+
+/// Facts about the machine or other users of it, or doors into the kernel. The first part is what OCI runtimes mask.
+const MASKED: &[&str] = &[
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+    // The rest is not in the OCI list.
+    "/proc/cmdline",
+    "/proc/diskstats",
+    "/proc/iomem",
+    "/proc/ioports",
+    "/proc/kallsyms",
+    "/proc/key-users",
+    "/proc/modules",
+    "/proc/partitions",
+    "/proc/vmallocinfo",
+];
+
+const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+pub struct Trees {
+    pub proc: OwnedFd,
+    pub sys: OwnedFd,
+    pub dev: OwnedFd,
+}
+
+pub fn prepare() -> Result<Trees, Failure> {
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    mount_change("/", private).at(Step::Root, "make mounts private")?;
+    mount("proc", "/proc", "proc", locked_down(), c"hidepid=ptraceable").at(Step::Proc, "mount /proc")?;
+    for path in MASKED {
+        unless_missing(mask(path)).at(Step::Proc, format_args!("mask {path}"))?;
+    }
+    for path in READ_ONLY {
+        unless_missing(protect(path)).at(Step::Proc, format_args!("protect {path}"))?;
+    }
+    Ok(Trees {
+        proc: detached("/proc")?,
+        sys: detached("/sys")?,
+        dev: detached("/dev")?,
+    })
+}
+
+fn locked_down() -> MountFlags {
+    MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC
+}
+
+fn mask(path: &str) -> Result<(), Errno> {
+    if FileType::from_raw_mode(stat(path)?.st_mode) == FileType::Directory {
+        mount(
+            "none",
+            path,
+            "tmpfs",
+            locked_down() | MountFlags::RDONLY,
+            c"size=4k,nr_inodes=2,mode=555",
+        )
+    } else {
+        mount_bind("/dev/null", path)
+    }
+}
+
+fn protect(path: &str) -> Result<(), Errno> {
+    mount_bind(path, path)?;
+    mount_remount(path, MountFlags::BIND | MountFlags::RDONLY | locked_down(), c"")
+}
+
+/// Which of these files exist depends on the kernel.
+fn unless_missing(result: Result<(), Errno>) -> Result<(), Errno> {
+    match result {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
+}
+
+fn detached(path: &str) -> Result<OwnedFd, Failure> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    open_tree(CWD, path, flags).at(Step::Root, format_args!("clone {path}"))
+}

@@ -1,0 +1,111 @@
+//! The main process, from its fork to the execve that makes it the client's.
+use super::accounts::{self, User};
+use super::exec::Program;
+use super::files::{open_child_folder, open_folder};
+use super::masks::Trees;
+use super::{EXECUTING, Ends, FAILED, Walls, privileges, rlimits, root, stdio};
+use crate::failure::{At, Failure};
+use crate::{kernel, seccomp};
+use caisson_frame::agent::{Exec, failed::Step};
+use prost::Message;
+use rustix::fs::{AtFlags, Gid, Mode, Uid, chownat, mkdirat};
+use rustix::io::{Errno, IoSliceMut};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::process::{fchdir, setsid, umask};
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+pub fn run(ends: &Ends, walls: &Walls, trees: Trees) -> ! {
+    match become_program(ends, walls, trees) {
+        Ok(never) => match never {},
+        Err(failure) => refuse(&ends.outcome, &failure),
+    }
+}
+
+/// In one write, which no other process of the sandbox can interleave.
+pub fn refuse(outcome: &OwnedFd, failure: &Failure) -> ! {
+    let mut bytes = vec![FAILED];
+    bytes.extend(failure.to_bytes());
+    // Nobody is left to be told when this fails: the agent then sees a process that ended without a word.
+    let _ = rustix::io::write(outcome, &bytes);
+    kernel::leave(127)
+}
+
+fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible, Failure> {
+    kernel::default_signals();
+    join_payload(&walls.cgroups).at(Step::Cgroup, "join payload cgroup")?;
+    let tree = wait_for_order(&ends.orders).at(Step::Clone, "wait for order")?;
+    let exec = read_request(&ends.request)?;
+    root::enter(tree, trees)?;
+    let user = accounts::find(&exec.user)?;
+    stdio::connect(&exec, ends, &user).at(Step::Clone, "connect stdio")?;
+    enter_folder(&exec.cwd, &user).at(Step::Cwd, format_args!("cwd {}", exec.cwd))?;
+    rlimits::set(exec.rlimits.unwrap_or_default().open_files).at(Step::Rlimit, "rlimits")?;
+    let program = Program::new(&exec, &user);
+    setsid().at(Step::Privileges, "setsid")?;
+    umask(Mode::from_raw_mode(0o022));
+    privileges::drop(&user)?;
+    seccomp::attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
+    rustix::io::write(&ends.outcome, &[EXECUTING]).at(Step::Exec, "announce")?;
+    Err(program.execute())
+}
+
+/// "0" is the process that writes it.
+fn join_payload(cgroups: &[OwnedFd]) -> Result<(), Errno> {
+    cgroups.iter().try_for_each(|procs| rustix::io::write(procs, b"0").map(drop))
+}
+
+fn wait_for_order(orders: &OwnedFd) -> Result<OwnedFd, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    recvmsg(
+        orders,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    let descriptors = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
+        _ => None,
+    });
+    descriptors.and_then(|mut each| each.next()).ok_or(Errno::CANCELED)
+}
+
+fn read_request(mut request: &File) -> Result<Exec, Failure> {
+    let mut bytes = Vec::new();
+    request
+        .rewind()
+        .and_then(|()| request.read_to_end(&mut bytes))
+        .map_err(|_| Failure::new(Step::Request, "read", Errno::IO))?;
+    Exec::decode(bytes.as_slice()).map_err(|_| Failure::new(Step::Request, "decode", Errno::BADMSG))
+}
+
+fn enter_folder(path: &str, user: &User) -> Result<(), Errno> {
+    match open_folder(path) {
+        Err(Errno::NOENT) => fchdir(make_folders(path, user)?),
+        opened => fchdir(opened?),
+    }
+}
+
+/// Folder by folder, so that those which were missing, and only those, become the user's.
+fn make_folders(path: &str, user: &User) -> Result<OwnedFd, Errno> {
+    let mut folder = open_folder("/")?;
+    let mut so_far = String::new();
+    for name in path.split('/').filter(|name| !name.is_empty()) {
+        so_far = format!("{so_far}/{name}");
+        folder = match open_folder(&so_far) {
+            Err(Errno::NOENT) => {
+                mkdirat(&folder, name, Mode::from_raw_mode(0o755))?;
+                let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+                chownat(&folder, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+                open_child_folder(folder.as_fd(), name)?
+            }
+            opened => opened?,
+        };
+    }
+    Ok(folder)
+}

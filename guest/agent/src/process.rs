@@ -1,0 +1,308 @@
+//! One process of the client, as the agent sees it: from its order to start to its last byte.
+use crate::failure::{At, Failure};
+use crate::kernel;
+use crate::outbox::Outbox;
+use crate::payload::{EXECUTING, FAILED, Prepared};
+use crate::session::{AgentError, Violation};
+use crate::streams::{InputStream, OutputStream};
+use caisson_frame::agent::{Exec, Exited, Input, Started, Stream, agent_frame::Frame, exited::End, failed::Step};
+use prost::Message;
+use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use rustix::net::{recv, recvmsg, sendmsg};
+use rustix::process::{WaitId, WaitIdOptions, waitid};
+use std::io::Write;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// Entries of a process in the set that is polled.
+pub const SLOTS: usize = 5;
+const READABLE: i16 = libc::POLLIN | libc::POLLHUP | libc::POLLERR;
+
+pub struct Process {
+    pub id: u32,
+    phase: Phase,
+    /// Of the main process: a signal goes to no other that took its number.
+    main: OwnedFd,
+    /// None once the nested init was reaped: then every process of its pid namespace is gone.
+    init: Option<OwnedFd>,
+    reports: OwnedFd,
+    outcome: OwnedFd,
+    stdin: InputStream,
+    outputs: [OutputStream; 2],
+}
+
+enum Phase {
+    /// What `outcome` said so far, and signals (bit 0 is number 1) that wait for the program.
+    Starting {
+        said: Vec<u8>,
+        signals: u64,
+    },
+    Running,
+    /// `Failed` or `Exited` was sent.
+    Told,
+}
+
+impl Process {
+    pub fn start(exec: &Exec, prepared: Prepared, root: OwnedFd) -> Result<Self, Failure> {
+        let main = receive_main(&prepared)?;
+        for pipe in [
+            &prepared.stdin,
+            &prepared.stdout,
+            &prepared.stderr,
+            &prepared.outcome,
+            &prepared.reports,
+        ] {
+            rustix::io::ioctl_fionbio(pipe, true).at(Step::Clone, "set non-blocking")?;
+        }
+        let mut request = &prepared.request;
+        request
+            .write_all(&exec.encode_to_vec())
+            .map_err(|_| Failure::new(Step::Clone, "write request", Errno::NOSPC))?;
+        send_order(&prepared.orders, root.as_fd()).at(Step::Clone, "order the start")?;
+        let credit = exec.output_credit_bytes;
+        Ok(Self {
+            id: exec.process_id,
+            phase: Phase::Starting {
+                said: Vec::new(),
+                signals: 0,
+            },
+            main,
+            init: Some(prepared.init),
+            reports: prepared.reports,
+            outcome: prepared.outcome,
+            stdin: InputStream::new(exec.stdin.then_some(prepared.stdin)),
+            outputs: [
+                OutputStream::new(Stream::Stdout, prepared.stdout, credit),
+                OutputStream::new(Stream::Stderr, prepared.stderr, credit),
+            ],
+        })
+    }
+
+    pub fn input(&mut self, input: Input) -> Result<(), Violation> {
+        self.stdin.take(input)
+    }
+
+    pub fn credit(&mut self, stream: i32, bytes: u64) -> Result<(), Violation> {
+        let index = match Stream::try_from(stream) {
+            Ok(Stream::Stdout) => 0,
+            Ok(Stream::Stderr) => 1,
+            _ => return Err(Violation::UnknownStream),
+        };
+        self.outputs[index].add_credit(bytes)
+    }
+
+    pub fn signal(&mut self, number: u32) {
+        match &mut self.phase {
+            Phase::Starting { signals, .. } => *signals |= 1 << (number - 1),
+            // It may have ended meanwhile: then there is nobody to signal, and nothing to tell.
+            Phase::Running => drop(kernel::send_signal(self.main.as_fd(), number)),
+            Phase::Told => {}
+        }
+    }
+
+    pub fn wanted(&self, outbox: &Outbox) -> [libc::pollfd; SLOTS] {
+        let starting = matches!(self.phase, Phase::Starting { .. });
+        let stdin = self.stdin.wanted();
+        let stdin_events = if stdin.is_some_and(|(_, writing)| writing) {
+            libc::POLLOUT
+        } else {
+            0
+        };
+        [
+            entry(starting.then(|| self.outcome.as_fd()), libc::POLLIN),
+            entry(self.init.as_ref().map(AsFd::as_fd), libc::POLLIN),
+            entry(stdin.map(|(pipe, _)| pipe), stdin_events),
+            entry(self.outputs[0].wanted(outbox), libc::POLLIN),
+            entry(self.outputs[1].wanted(outbox), libc::POLLIN),
+        ]
+    }
+
+    /// Something is left to do that no descriptor announces.
+    pub fn restless(&self, outbox: &Outbox) -> bool {
+        self.init.is_none() && self.outputs.iter().any(|output| output.wanted(outbox).is_some())
+    }
+
+    /// `turn` alternates, so that neither stream starves the other.
+    pub fn advance(&mut self, ready: &[libc::pollfd], turn: usize, outbox: &mut Outbox) -> Result<(), AgentError> {
+        if ready[0].revents != 0 {
+            self.hear_outcome(outbox)?;
+        }
+        if ready[1].revents != 0 {
+            self.reap()?;
+        }
+        if ready[2].revents & libc::POLLERR != 0 {
+            self.stdin.reader_gone();
+        }
+        self.stdin.write().map_err(AgentError::Pipe)?;
+        self.stdin.give_credit(self.id, outbox);
+        let writers_gone = self.init.is_none();
+        for index in [turn % 2, (turn + 1) % 2] {
+            if writers_gone || ready[3 + index].revents & READABLE != 0 {
+                self.outputs[index]
+                    .read(self.id, outbox, writers_gone)
+                    .map_err(AgentError::Pipe)?;
+            }
+        }
+        self.tell_end(outbox)
+    }
+
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Told) && self.init.is_none()
+    }
+
+    fn hear_outcome(&mut self, outbox: &mut Outbox) -> Result<(), AgentError> {
+        let Phase::Starting { said, signals } = &mut self.phase else {
+            return Ok(());
+        };
+        let mut buffer = [0; rustix::pipe::PIPE_BUF];
+        match rustix::io::read(&self.outcome, &mut buffer) {
+            Ok(0) => {}
+            Ok(count) => {
+                said.extend_from_slice(&buffer[..count]);
+                return Ok(());
+            }
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+            Err(errno) => return Err(AgentError::Pipe(errno)),
+        }
+        let signals = *signals;
+        match judge(said) {
+            None => self.begin(signals, outbox),
+            Some(failure) => {
+                outbox.push(Frame::Failed(failure.into_frame(self.id)));
+                self.phase = Phase::Told;
+                self.outputs.iter_mut().for_each(OutputStream::close);
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, signals: u64, outbox: &mut Outbox) {
+        outbox.push(Frame::Started(Started {
+            process_id: self.id,
+            input_credit_bytes: self.stdin.initial_credit(),
+        }));
+        self.phase = Phase::Running;
+        (1..=64)
+            .filter(|number| signals >> (number - 1) & 1 == 1)
+            .for_each(|number| self.signal(number));
+    }
+
+    fn reap(&mut self) -> Result<(), AgentError> {
+        let Some(init) = &self.init else { return Ok(()) };
+        if waitid(WaitId::PidFd(init.as_fd()), WaitIdOptions::EXITED | WaitIdOptions::NOHANG)
+            .map_err(AgentError::Wait)?
+            .is_some()
+        {
+            self.init = None;
+        }
+        Ok(())
+    }
+
+    fn tell_end(&mut self, outbox: &mut Outbox) -> Result<(), AgentError> {
+        let drained = self.init.is_none() && self.outputs.iter().all(OutputStream::ended);
+        if drained && matches!(self.phase, Phase::Running) {
+            let mut status = [0; 4];
+            recv(&self.reports, &mut status, RecvFlags::DONTWAIT).map_err(|_| AgentError::InitLost)?;
+            outbox.push(Frame::Exited(exited(self.id, i32::from_ne_bytes(status))));
+            self.phase = Phase::Told;
+        }
+        Ok(())
+    }
+}
+
+pub fn entry(descriptor: Option<BorrowedFd<'_>>, events: i16) -> libc::pollfd {
+    libc::pollfd {
+        fd: descriptor.map_or(-1, |descriptor| descriptor.as_raw_fd()),
+        events,
+        revents: 0,
+    }
+}
+
+/// What `outcome` carried up to its end; none: the program runs.
+fn judge(said: &[u8]) -> Option<Failure> {
+    match said.strip_prefix(&[EXECUTING]).unwrap_or(said) {
+        [] if !said.is_empty() => None,
+        [FAILED, failure @ ..] => Failure::from_bytes(failure).or_else(|| Some(killed())),
+        _ => Some(killed()),
+    }
+}
+
+fn killed() -> Failure {
+    Failure::explained(
+        Step::Clone,
+        Errno::SRCH,
+        "start: the process was killed before it became the program",
+    )
+}
+
+fn exited(process_id: u32, status: i32) -> Exited {
+    let end = match libc::WIFSIGNALED(status) {
+        true => End::Signal(libc::WTERMSIG(status) as u32),
+        false => End::ExitCode(libc::WEXITSTATUS(status) as u32),
+    };
+    Exited {
+        process_id,
+        end: Some(end),
+        core_dumped: libc::WCOREDUMP(status),
+    }
+}
+
+/// The nested init's first report. Its end instead means that it did not get that far, and said on `outcome` why.
+fn receive_main(prepared: &Prepared) -> Result<OwnedFd, Failure> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    recvmsg(
+        &prepared.reports,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )
+    .at(Step::Clone, "receive main process")?;
+    let received = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    received.ok_or_else(|| {
+        let mut said = [0; rustix::pipe::PIPE_BUF];
+        let count = rustix::io::read(&prepared.outcome, &mut said).unwrap_or(0);
+        judge(&said[..count]).unwrap_or_else(killed)
+    })
+}
+
+fn send_order(orders: &OwnedFd, root: BorrowedFd<'_>) -> Result<(), Errno> {
+    let descriptors = [root];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    sendmsg(orders, &[IoSlice::new(b"g")], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_end_after_the_announcement_is_a_start() {
+        let failure = Failure::new(Step::Exec, "exec /bin/nope", Errno::NOENT);
+        let told = |prefix: &[u8]| [prefix, &[FAILED], &failure.to_bytes()].concat();
+        assert_eq!(judge(&[EXECUTING]), None);
+        assert_eq!(
+            judge(&told(&[EXECUTING])),
+            Some(Failure::new(Step::Exec, "exec /bin/nope", Errno::NOENT))
+        );
+        assert_eq!(
+            judge(&told(&[])),
+            Some(Failure::new(Step::Exec, "exec /bin/nope", Errno::NOENT))
+        );
+        assert_eq!(judge(&[]), Some(killed()));
+    }
+
+    #[test]
+    fn wait_status_becomes_code_or_signal() {
+        assert_eq!(exited(1, 42 << 8).end, Some(End::ExitCode(42)));
+        assert_eq!(exited(1, libc::SIGSEGV).end, Some(End::Signal(11)));
+        assert!(exited(1, libc::SIGSEGV | 0x80).core_dumped);
+    }
+}

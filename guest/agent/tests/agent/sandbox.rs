@@ -1,0 +1,306 @@
+//! A sandbox without a launcher: namespaces by `unshare`, a root by `enter.sh`, and the worker's side of the channel.
+use caisson_frame::agent::{AgentFrame, Credit, Exec, Exited, Failed, HostFrame, Input, Rlimits, Setup, Signal, Stream};
+use caisson_frame::agent::{agent_frame, exited::End, host_frame};
+use caisson_frame::{read_frame, write_frame};
+use std::fs::{self, File};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const FIRST_UID: u32 = 1_700_000_000;
+pub const CREDIT: u64 = 1 << 20;
+
+pub struct Sandbox {
+    pub channel: UnixStream,
+    init: Child,
+    user_namespace: Child,
+    cgroup: Option<PathBuf>,
+    _folder: TempDir,
+}
+
+impl Sandbox {
+    /// Up to Hello and Setup.
+    pub fn new() -> Self {
+        Self::with_image("")
+    }
+
+    pub fn with_image(commands: &str) -> Self {
+        let mut sandbox = Self::silent(commands, None);
+        sandbox.greet();
+        sandbox
+    }
+
+    pub fn with_pids_limit(limit: u32) -> Self {
+        let mut sandbox = Self::silent("", Some(limit));
+        sandbox.greet();
+        sandbox
+    }
+
+    /// Nothing was said yet.
+    pub fn silent(commands: &str, pids: Option<u32>) -> Self {
+        let folder = tempfile::Builder::new().prefix("t-agent-").tempdir().unwrap();
+        let work = folder.path().join("root");
+        fs::create_dir(&work).unwrap();
+        set_mode(folder.path(), 0o755);
+        let socket = folder.path().join("channel");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let cgroup = pids.map(|limit| make_cgroup(folder.path(), limit));
+        let procs = cgroup
+            .iter()
+            .map(|path| File::options().write(true).open(path.join("cgroup.procs")).unwrap().into());
+        let given: Vec<OwnedFd> = std::iter::once(listener.into()).chain(procs).collect();
+
+        let user_namespace = make_user_namespace();
+        let mut command = Command::new("nsenter");
+        command
+            .args([
+                "--user",
+                "-t",
+                &user_namespace.id().to_string(),
+                "-S",
+                "0",
+                "-G",
+                "0",
+                "unshare",
+                "--mount",
+                "--pid",
+            ])
+            .args(["--net", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child", "sh"])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agent/enter.sh"))
+            .env("WORK", &work)
+            .env("AGENT", env!("CARGO_BIN_EXE_caisson-agent"))
+            .env("IMAGE", commands)
+            .env("CGROUPS", (given.len() - 1).to_string())
+            .stdin(Stdio::null());
+        give(&mut command, given);
+        let init = command.spawn().unwrap();
+        let channel = UnixStream::connect(&socket).unwrap();
+        channel.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        Self {
+            channel,
+            init,
+            user_namespace,
+            cgroup,
+            _folder: folder,
+        }
+    }
+
+    fn greet(&mut self) {
+        let Some(agent_frame::Frame::Hello(hello)) = self.next() else {
+            panic!("no Hello")
+        };
+        assert_eq!(hello.protocol, 1);
+        self.send(host_frame::Frame::Setup(Setup {
+            hostname: "box".into(),
+            entropy: vec![0; 32],
+            ..Setup::default()
+        }));
+    }
+
+    pub fn send(&mut self, frame: host_frame::Frame) {
+        write_frame(&mut self.channel, &HostFrame { frame: Some(frame) }).unwrap();
+    }
+
+    /// None when the agent closed the channel.
+    pub fn next(&mut self) -> Option<agent_frame::Frame> {
+        read_frame::<AgentFrame>(&mut self.channel)
+            .unwrap()
+            .map(|frame| frame.frame.unwrap())
+    }
+
+    /// The agent ended, and with it the channel.
+    pub fn is_over(&mut self) -> bool {
+        loop {
+            match read_frame::<AgentFrame>(&mut self.channel) {
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(caisson_frame::FrameError::Io(error)) if error.kind() == std::io::ErrorKind::ConnectionReset => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    pub fn signal(&mut self, number: u32) {
+        self.send(host_frame::Frame::Signal(Signal { process_id: 1, number }));
+    }
+
+    pub fn input(&mut self, offset: u64, data: &[u8], end: bool) {
+        self.send(host_frame::Frame::Input(Input {
+            process_id: 1,
+            offset,
+            data: data.to_vec(),
+            end,
+        }));
+    }
+
+    pub fn credit(&mut self, stream: Stream, bytes: u64) {
+        self.send(host_frame::Frame::Credit(Credit {
+            process_id: 1,
+            stream: stream as i32,
+            bytes,
+        }));
+    }
+
+    /// Started, or why not.
+    pub fn start(&mut self, exec: Exec) -> Result<u64, Failed> {
+        self.send(host_frame::Frame::Exec(exec));
+        match self.next() {
+            Some(agent_frame::Frame::Started(started)) => Ok(started.input_credit_bytes),
+            Some(agent_frame::Frame::Failed(failed)) => Err(failed),
+            other => panic!("{other:?} instead of Started"),
+        }
+    }
+
+    /// Everything up to the end, with credit given as output comes.
+    pub fn finish(&mut self) -> Outcome {
+        let mut outcome = Outcome::default();
+        loop {
+            match self.next() {
+                Some(agent_frame::Frame::Output(output)) => {
+                    let stream = output.stream();
+                    let bytes = if stream == Stream::Stdout {
+                        &mut outcome.stdout
+                    } else {
+                        &mut outcome.stderr
+                    };
+                    assert_eq!(output.offset, bytes.len() as u64);
+                    bytes.extend_from_slice(&output.data);
+                    self.credit(stream, output.data.len() as u64);
+                }
+                Some(agent_frame::Frame::InputCredit(_)) => {}
+                Some(agent_frame::Frame::Exited(exited)) => {
+                    return Outcome {
+                        exited: Some(exited),
+                        ..outcome
+                    };
+                }
+                other => panic!("{other:?} instead of output or end"),
+            }
+        }
+    }
+
+    pub fn run(&mut self, exec: Exec) -> Outcome {
+        self.start(exec).unwrap();
+        self.finish()
+    }
+
+    pub fn sh(&mut self, script: &str) -> Outcome {
+        self.run(sh(script))
+    }
+
+    /// Of the agent, as the machine sees it.
+    pub fn agent_pid(&self) -> u32 {
+        let children = |pid: u32| fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        children(self.init.id())
+            .split_whitespace()
+            .next()
+            .expect("unshare has a child")
+            .parse()
+            .unwrap()
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let _ = self.channel.shutdown(std::net::Shutdown::Both);
+        let _ = self.init.kill();
+        let _ = self.init.wait();
+        let _ = self.user_namespace.kill();
+        let _ = self.user_namespace.wait();
+        if let Some(cgroup) = &self.cgroup {
+            while fs::remove_dir(cgroup).is_err() && cgroup.exists() {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    pub exited: Option<Exited>,
+}
+
+impl Outcome {
+    pub fn end(&self) -> End {
+        self.exited.unwrap().end.unwrap()
+    }
+
+    pub fn out(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    pub fn err(&self) -> &str {
+        std::str::from_utf8(&self.stderr).unwrap()
+    }
+}
+
+pub fn exec(args: &[&str]) -> Exec {
+    Exec {
+        process_id: 1,
+        args: args.iter().map(ToString::to_string).collect(),
+        cwd: "/".into(),
+        rlimits: Some(Rlimits { open_files: 1024 }),
+        output_credit_bytes: CREDIT,
+        ..Exec::default()
+    }
+}
+
+pub fn sh(script: &str) -> Exec {
+    exec(&["sh", "-c", script])
+}
+
+/// Holds a user namespace with 65,536 ids until it is killed.
+fn make_user_namespace() -> Child {
+    let child = Command::new("unshare").args(["--user", "sleep", "infinity"]).spawn().unwrap();
+    let own = fs::read_link("/proc/self/ns/user").unwrap();
+    let its = format!("/proc/{}/ns/user", child.id());
+    while fs::read_link(&its).unwrap() == own {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    for map in ["uid_map", "gid_map"] {
+        fs::write(format!("/proc/{}/{map}", child.id()), format!("0 {FIRST_UID} 65536")).unwrap();
+    }
+    child
+}
+
+/// Descriptors from number 3 on.
+fn give(command: &mut Command, given: Vec<OwnedFd>) {
+    // Out of the way of the numbers that they are to have.
+    let high: Vec<OwnedFd> = given
+        .iter()
+        .map(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 100).unwrap())
+        .collect();
+    let place = move || {
+        for (index, descriptor) in high.iter().enumerate() {
+            // SAFETY: takes numbers only, and the target numbers are nobody's after a fork.
+            if unsafe { libc::dup2(descriptor.as_raw_fd(), 3 + index as RawFd) } < 0 {
+                return Err(std::io::Error::last_os_error());
+            }
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec only dup2 is called.
+    unsafe { command.pre_exec(place) };
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+}
+
+fn make_cgroup(unique: &Path, pids: u32) -> PathBuf {
+    let hierarchy = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"]
+        .map(Path::new)
+        .into_iter()
+        .find(|path| path.exists())
+        .unwrap();
+    let cgroup = hierarchy.join(unique.file_name().unwrap());
+    fs::create_dir(&cgroup).unwrap();
+    fs::write(cgroup.join("pids.max"), pids.to_string()).unwrap();
+    cgroup
+}
