@@ -8,7 +8,7 @@ import { Fixture } from '../harness/fixture.js'
 import { until } from '../harness/until.js'
 
 // One run at a time: what it gives away is what one of these asks.
-const fixture = new Fixture({ args: ['--cpu-millis', '1000'] })
+const fixture = new Fixture({ args: ['--cpu', '1'] })
 const whole = { cpuMillis: 1000, wallMs: 60_000 }
 let blocker: string
 

@@ -1,7 +1,6 @@
 // Redis goes away under runs: they go on, and no byte of their logs is lost or doubled.
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +11,7 @@ import { small } from '../harness/crowd.js'
 import { container, describeVerdict, finish, sh } from '../harness/finish.js'
 import { expectSameHost, type Host, lookAtHost } from '../harness/host.js'
 import { freePort, Instance } from '../harness/instance.js'
+import { OwnRedis } from '../harness/redis.js'
 
 let host: Host
 let folder: string
@@ -72,41 +72,5 @@ async function expectEveryLine(finished: ReturnType<typeof finish>[]): Promise<v
   for (const one of await Promise.all(finished)) {
     assert.equal(one.verdict.outcome, 'EXITED', describeVerdict(one))
     assert.equal(one.stdout.toString(), expected)
-  }
-}
-
-class OwnRedis {
-  #server: ChildProcess | undefined
-
-  constructor(
-    private readonly folder: string,
-    private readonly port: number,
-  ) {}
-
-  get url(): string {
-    return `redis://127.0.0.1:${this.port}`
-  }
-
-  async start(): Promise<void> {
-    const options = ['--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory-policy', 'noeviction', '--save', '']
-    this.#server = spawn('redis-server', ['--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.folder, ...options], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-    })
-    const output = this.#server.stdout
-    if (!output) throw new Error('no output of redis-server')
-    for await (const data of output.iterator({ destroyOnReturn: false })) if (String(data).includes('Ready to accept')) break
-    output.resume()
-  }
-
-  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    const server = this.#server
-    if (!server || server.exitCode !== null || server.signalCode !== null) return
-    const exited = new Promise((resolve) => server.once('exit', resolve))
-    server.kill(signal)
-    await exited
-  }
-
-  signal(signal: NodeJS.Signals): void {
-    this.#server?.kill(signal)
   }
 }

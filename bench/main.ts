@@ -1,0 +1,61 @@
+// npm run bench: what Caisson's promises of speed are worth on this machine, beside others measured in the same run.
+
+import { readFile, writeFile } from 'node:fs/promises'
+import { Command, InvalidArgumentError } from 'commander'
+import { Bench, type Row } from './bench.js'
+import { chart } from './chart.js'
+import { judge, type Result } from './result.js'
+import { firstUse } from './rows/image.js'
+import { latency, pipelines } from './rows/latency.js'
+import { idleMemory } from './rows/memory.js'
+import { output } from './rows/output.js'
+import { throughput } from './rows/throughput.js'
+import { latencyWhileOthersWait } from './rows/waiting.js'
+import { table } from './table.js'
+
+const resultsPath = 'bench/results.json'
+const chartPath = 'docs/latency.svg'
+
+// The one with 100,000 waiting leaves them there: last of those that share a service.
+const rows: Row[] = [idleMemory, latency, pipelines, throughput, output, latencyWhileOthersWait, firstUse]
+
+interface Flags {
+  only?: string
+  samples: number
+}
+
+async function main({ only, samples }: Flags): Promise<void> {
+  const chosen = rows.filter(({ ids }) => only === undefined || ids.includes(only))
+  if (chosen.length === 0) throw new Error(`no row "${only}"; there are ${rows.flatMap(({ ids }) => ids).join(', ')}`)
+  await using bench = new Bench(samples)
+  const results: Result[] = []
+  for (const row of chosen) {
+    bench.say(row.ids.join(', '))
+    results.push(...(await row.measure(bench)).map(judge))
+  }
+  const shown = results.filter(({ id }) => only === undefined || id === only)
+  process.stdout.write(`${table(shown)}\n`)
+  await keep(shown)
+  if (bench.latencies.size > 0 && only === undefined) await writeFile(chartPath, chart(bench.latencies))
+}
+
+/** A row that was not measured now keeps its last figures. */
+async function keep(results: Result[]): Promise<void> {
+  const known: Result[] = JSON.parse(await readFile(resultsPath, 'utf8').catch(() => '[]'))
+  const byId = new Map([...known, ...results].map((result) => [result.id, result]))
+  const ordered = rows.flatMap(({ ids }) => ids.flatMap((id) => byId.get(id) ?? []))
+  await writeFile(resultsPath, `[\n${ordered.map((result) => `  ${JSON.stringify(result)}`).join(',\n')}\n]\n`)
+}
+
+function parseSamples(text: string): number {
+  const samples = Number(text)
+  if (!Number.isInteger(samples) || samples < 1) throw new InvalidArgumentError('a number from 1')
+  return samples
+}
+
+const program = new Command('bench')
+  .description('Measures Caisson beside its peers; needs root and a quiet machine.')
+  .option('--only <id>', 'one row')
+  .option('--samples <n>', 'behind each median; fewer than 50 are for a quick look', parseSamples, 50)
+  .action((flags: Flags) => main(flags))
+await program.parseAsync()
