@@ -121,9 +121,18 @@ export class Refusal extends Error {
     message: string,
     readonly violations: Violation[] = [],
     options?: ErrorOptions,
+    /** Values that belong to the reason, for ErrorInfo: e.g. the run that an idempotency key has. */
+    readonly metadata: Record<string, string> = {},
   ) {
     super(message, options)
   }
+}
+
+/** Fields at fault, as one refusal. It travels in HTTP/2 trailers, of which clients take 8 KiB: so of many, the first are named. */
+export function invalidFields(violations: Violation[]): Refusal {
+  const told = violations.slice(0, 3).map(({ field, description }) => `${field} ${description}`)
+  if (violations.length > told.length) told.push(`and ${violations.length - told.length} more`)
+  return new Refusal('INVALID_FIELD', told.join('; '), violations.slice(0, 10))
 }
 
 /** An attempt that cannot end as the program would have ended it. Thrown in the worker, turned into a verdict in one place. */

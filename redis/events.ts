@@ -42,6 +42,13 @@ export function decodeCursor(runId: string, cursor: string): string | undefined 
   return /^\d{1,16}-\d{1,16}$/.test(entryId) ? entryId : undefined
 }
 
+/** Order of entry ids in a stream. */
+export function isAfter(id: string, other: string): boolean {
+  const [ms = 0, sequence = 0] = id.split('-').map(Number)
+  const [otherMs = 0, otherSequence = 0] = other.split('-').map(Number)
+  return ms > otherMs || (ms === otherMs && sequence > otherSequence)
+}
+
 /** Every event recorded so far, decoded; for tests and tools. A watch follows the stream by StreamTail. */
 export async function readEvents(redis: Redis, runId: string): Promise<caisson.v1.RunEvent[]> {
   const entries = await redis.xrangeBuffer(eventsKey(runId), '-', '+')

@@ -26,10 +26,10 @@ export class Inbox {
   readonly #scripts: Scripts
 
   constructor(
-    redis: Redis,
+    private readonly redis: Redis,
     private readonly tail: StreamTail,
   ) {
-    this.#scripts = new Scripts(redis)
+    this.#scripts = Scripts.of(redis)
   }
 
   /**
@@ -46,6 +46,10 @@ export class Inbox {
 
   sendSignal(runId: string, signal: number): Promise<Sent> {
     return this.#send(runId, ['s', signal, '', ''])
+  }
+
+  async recordedBytes(runId: string): Promise<number> {
+    return Number(await this.redis.hget(runKey(runId), 'sent'))
   }
 
   /** Resolves when something was taken after `takenId`, or the run has ended. */

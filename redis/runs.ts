@@ -45,7 +45,7 @@ export class Runs {
     private readonly redis: Redis,
     private readonly queues: Queues,
   ) {
-    this.#scripts = new Scripts(redis)
+    this.#scripts = Scripts.of(redis)
   }
 
   async get(runId: string): Promise<caisson.v1.Run | undefined> {

@@ -45,10 +45,18 @@ let scripts: Map<string, Script> | undefined
 
 type Commands = Record<string, (...args: Argument[]) => Promise<unknown>>
 
+const known = new WeakMap<Redis, Scripts>()
+
 export class Scripts {
   readonly #commands: Commands
 
-  constructor(redis: Redis) {
+  static of(redis: Redis): Scripts {
+    const there = known.get(redis) ?? new Scripts(redis)
+    known.set(redis, there)
+    return there
+  }
+
+  private constructor(redis: Redis) {
     scripts ??= readScripts()
     for (const [name, script] of scripts) redis.defineCommand(command(name), script)
     // What defineCommand adds, TypeScript cannot see.

@@ -43,7 +43,7 @@ export class Submissions {
     private readonly redis: Redis,
     private readonly queues: Queues,
   ) {
-    this.#scripts = new Scripts(redis)
+    this.#scripts = Scripts.of(redis)
   }
 
   async create(run: NewRun): Promise<Created> {

@@ -4,6 +4,7 @@
 // begins to wait while an XREAD blocks without it has that XREAD unblocked from another connection.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
+import { isAfter } from './events.js'
 
 export interface Entry {
   id: string
@@ -176,12 +177,6 @@ function places(waiters: Iterable<Waiter>): { ahead: Waiter[]; behind: [waiter: 
     else behind.push([waiter, front])
   }
   return { ahead, behind }
-}
-
-function isAfter(id: string, other: string): boolean {
-  const [ms = 0, sequence = 0] = id.split('-').map(Number)
-  const [otherMs = 0, otherSequence = 0] = other.split('-').map(Number)
-  return ms > otherMs || (ms === otherMs && sequence > otherSequence)
 }
 
 function keysAndPlaces(waiters: Waiter[]): string[] {

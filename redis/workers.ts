@@ -14,7 +14,7 @@ export class Workers {
   readonly #scripts: Scripts
 
   constructor(private readonly redis: Redis) {
-    this.#scripts = new Scripts(redis)
+    this.#scripts = Scripts.of(redis)
   }
 
   /** A worker calls this every heartbeatMs, and at once when what it offers changes. `worker_id` is new with every start of a process. */
@@ -54,6 +54,11 @@ export class Workers {
   /** Runs that a worker has claimed and not ended. */
   runs(workerId: string): Promise<string[]> {
     return this.redis.smembers(workerRunsKey(workerId))
+  }
+
+  /** Of a run that is not that worker's any more. */
+  async disown(workerId: string, runId: string): Promise<void> {
+    await this.redis.srem(workerRunsKey(workerId), runId)
   }
 
   async #heartbeats(ids: string[]): Promise<(Buffer | null)[]> {

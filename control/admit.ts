@@ -1,0 +1,102 @@
+// Where a run can go: isolation asked for, against what the living workers offer. Pure.
+
+import type { QueueName } from '../proto/job.js'
+import { type AllLimits, limitRules, type Maxima } from '../proto/limits.js'
+import { caisson } from '../proto/messages.js'
+import { Refusal, type Violation } from '../proto/reason.js'
+
+const { Backend, Isolation } = caisson.v1
+
+export interface Admission {
+  queue: QueueName
+  /** For people: why not what was preferred. */
+  message: string
+}
+
+type Worker = caisson.v1.IWorker
+
+export function admit(spec: caisson.v1.IRunSpec, workers: Worker[]): Admission {
+  const queue = chooseQueue(spec.isolation ?? Isolation.ISOLATION_UNSPECIFIED, workers)
+  const offering = workersOf(queue, workers)
+  if (offering.length === 0 && !spec.waitForWorker) throw new Refusal('NO_WORKER', missing(queue, workers))
+  return { queue, message: chosenInstead(spec.isolation ?? 0, queue, workers) }
+}
+
+/** What no single worker of the queue's can give. With no worker at all (the run waits for one) nothing is known, and nothing refused. */
+export function checkCapacity(limits: AllLimits, queue: QueueName, workers: Worker[]): Violation[] {
+  const maxima = workersOf(queue, workers).map(maximaOf)
+  if (maxima.length === 0) return []
+  const each = limitRules.flatMap(({ name, field }) => {
+    const most = Math.max(...maxima.map((maximum) => maximum[name] ?? Number.POSITIVE_INFINITY))
+    if (limits[name] <= most) return []
+    return [{ field, description: `is ${limits[name]}, no living worker gives more than ${most}` }]
+  })
+  if (each.length > 0 || maxima.some((maximum) => fits(limits, maximum))) return each
+  return [{ field: 'spec.limits', description: 'no single living worker gives all of them together' }]
+}
+
+/** The least that every default is lowered to: what the largest worker gives. */
+export function workerMaxima(queue: QueueName, workers: Worker[]): Maxima {
+  const maxima = workersOf(queue, workers).map(maximaOf)
+  const found: Maxima = {}
+  for (const { name } of limitRules) {
+    const values = maxima.map((maximum) => maximum[name]).filter((value) => value !== undefined)
+    if (values.length === maxima.length && values.length > 0) found[name] = Math.max(...values)
+  }
+  return found
+}
+
+function chooseQueue(isolation: caisson.v1.Isolation, workers: Worker[]): QueueName {
+  if (isolation === Isolation.CONTAINER) return 'container'
+  if (isolation === Isolation.MICROVM_REQUIRED) return 'microvm'
+  return workersOf('microvm', workers).length > 0 ? 'microvm' : 'container'
+}
+
+const workersOf = (queue: QueueName, workers: Worker[]): Worker[] =>
+  workers.filter((worker) => !worker.draining && (worker.offers ?? []).some((offer) => serves(offer, queue)))
+
+function serves({ backend, counts, unavailable }: caisson.v1.IBackendOffer, queue: QueueName): boolean {
+  if (unavailable) return false
+  // An emulated VM is no wall: it does not count.
+  return queue === 'microvm' ? backend === Backend.BACKEND_MICROVM && counts === true : backend === Backend.BACKEND_CONTAINER
+}
+
+function maximaOf({ maximum }: Worker): Maxima {
+  const found: Maxima = {}
+  for (const { name } of limitRules) {
+    const value = maximum?.[name]
+    if (value != null) found[name] = value
+  }
+  return found
+}
+
+const fits = (limits: AllLimits, maximum: Maxima): boolean =>
+  limitRules.every(({ name }) => limits[name] <= (maximum[name] ?? Number.POSITIVE_INFINITY))
+
+const nouns = { container: 'a container', microvm: 'a microVM that counts' }
+
+function missing(queue: QueueName, workers: Worker[]): string {
+  if (workers.length === 0) return 'no worker lives; set spec.wait_for_worker to wait for one'
+  return `no living worker offers ${nouns[queue]} (${reasons(queue, workers)}); set spec.wait_for_worker to wait for one`
+}
+
+function chosenInstead(isolation: caisson.v1.Isolation, queue: QueueName, workers: Worker[]): string {
+  if (queue === 'microvm' || isolation === Isolation.CONTAINER) return ''
+  if (workers.length === 0) return 'a container: no worker lives that could offer a microVM'
+  return `a container: no living worker offers ${nouns.microvm} (${reasons('microvm', workers)})`
+}
+
+const mostReasons = 5
+
+/** Why each worker does not serve, as it says itself. */
+function reasons(queue: QueueName, workers: Worker[]): string {
+  const backend = queue === 'microvm' ? Backend.BACKEND_MICROVM : Backend.BACKEND_CONTAINER
+  const told = workers.slice(0, mostReasons).map((worker) => {
+    const offer = (worker.offers ?? []).find((offer) => offer.backend === backend)
+    if (worker.draining) return `${worker.workerId}: it drains`
+    if (!offer) return `${worker.workerId}: not offered`
+    return `${worker.workerId}: ${offer.unavailable || 'emulated, which is no wall'}`
+  })
+  if (workers.length > mostReasons) told.push(`and ${workers.length - mostReasons} more`)
+  return told.join('; ')
+}

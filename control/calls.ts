@@ -1,0 +1,83 @@
+// One call: its handler is a promise, and whatever it throws becomes a status here.
+import type {
+  handleClientStreamingCall,
+  handleServerStreamingCall,
+  handleUnaryCall,
+  ServerReadableStream,
+  ServerUnaryCall,
+  ServerWritableStream,
+  sendUnaryData,
+} from '@grpc/grpc-js'
+import type { Refusal } from '../proto/reason.js'
+import * as log from './log.js'
+import { Outgoing } from './outgoing.js'
+import { asRefusal, statusOf } from './status.js'
+
+/** Streams that are open, so that a control that stops can end them with a reason. */
+export class Calls {
+  readonly #open = new Set<AbortController>()
+  #ending: Refusal | undefined
+
+  unary<Req, Res>(handle: (request: Req) => Promise<Res>): handleUnaryCall<Req, Res> {
+    return (call: ServerUnaryCall<Req, Res>, respond: sendUnaryData<Res>) => {
+      handle(call.request).then(
+        (response) => respond(null, response),
+        (error) => respond(statusFor(error, call.getPath())),
+      )
+    }
+  }
+
+  /** `stop` is aborted when the client leaves, and with a Refusal when control does. */
+  events<Req>(
+    handle: (request: Req, out: Outgoing, stop: AbortController) => Promise<void>,
+  ): handleServerStreamingCall<Req, Buffer> {
+    return (call: ServerWritableStream<Req, Buffer>) => {
+      const stop = this.#openStream(call)
+      handle(call.request, new Outgoing(call, stop.signal), stop)
+        .then(
+          () => call.end(),
+          // Written ones go out first. A stream that its client has left takes no status.
+          (error) => call.cancelled || call.emit('error', statusFor(error, call.getPath())),
+        )
+        .finally(() => this.#open.delete(stop))
+    }
+  }
+
+  input<Req, Res>(
+    handle: (requests: AsyncIterable<Req>, stop: AbortSignal) => Promise<Res>,
+  ): handleClientStreamingCall<Req, Res> {
+    return (call: ServerReadableStream<Req, Res>, respond: sendUnaryData<Res>) => {
+      const stop = this.#openStream(call)
+      Promise.race([handle(call, stop.signal), aborted(stop.signal)])
+        .then(
+          (response) => respond(null, response),
+          (error) => call.cancelled || respond(statusFor(error, call.getPath())),
+        )
+        .finally(() => this.#open.delete(stop))
+    }
+  }
+
+  /** Ends every stream, and those that still come: their clients go on elsewhere. */
+  end(why: Refusal): void {
+    this.#ending = why
+    for (const stop of this.#open) stop.abort(why)
+  }
+
+  #openStream(call: { on(event: 'cancelled', listener: () => void): unknown }): AbortController {
+    const stop = new AbortController()
+    call.on('cancelled', () => stop.abort())
+    if (this.#ending) stop.abort(this.#ending)
+    this.#open.add(stop)
+    return stop
+  }
+}
+
+function statusFor(error: unknown, path: string) {
+  const refusal = asRefusal(error)
+  if (refusal.reason === 'BUG') log.error('a call failed', refusal.cause, { path })
+  return statusOf(refusal)
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
+}

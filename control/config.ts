@@ -1,0 +1,137 @@
+// The command line, validated once.
+import { readFileSync } from 'node:fs'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { type LimitName, limitRules, type Maxima } from '../proto/limits.js'
+
+export interface Config {
+  /** redis://…, or the path of a unix socket. */
+  redis: string
+  host: string
+  port: number
+  tls: { cert: Buffer; key: Buffer } | undefined
+  token: string | undefined
+  /** Operator's maxima of limits. */
+  maxima: Maxima
+  maxWaitingRuns: number
+  maxRetentionMs: number
+  graceMs: number
+}
+
+/** What the command line says that it may not: main prints it and exits. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+export function parseConfig(argv: string[]): Config {
+  const command = program().parse(argv, { from: 'user' })
+  const options = command.opts<Options>()
+  const { host, port } = options.listen
+  const tls = readTls(options.tlsCert, options.tlsKey)
+  const token = options.tokenFile === undefined ? undefined : readToken(options.tokenFile)
+  if (!isLoopback(host) && (tls === undefined || token === undefined)) {
+    throw new ConfigError(`--listen ${host}:${port} is not loopback: it needs --tls-cert, --tls-key and --token-file`)
+  }
+  return {
+    redis: options.redis,
+    host,
+    port,
+    tls,
+    token,
+    maxima: readMaxima(options),
+    maxWaitingRuns: options.maxWaitingRuns,
+    maxRetentionMs: options.maxRetentionMs,
+    graceMs: options.graceMs,
+  }
+}
+
+interface Options extends Record<string, unknown> {
+  redis: string
+  listen: { host: string; port: number }
+  tlsCert?: string
+  tlsKey?: string
+  tokenFile?: string
+  maxWaitingRuns: number
+  maxRetentionMs: number
+  graceMs: number
+}
+
+function program(): Command {
+  const command = new Command('caisson-control')
+    .description('The gRPC front of Caisson: validates runs, records and queues them, and hands out their events.')
+    .requiredOption('--redis <address>', 'redis://HOST:PORT, or the path of a unix socket')
+    .addOption(
+      new Option('--listen <address>', 'HOST:PORT; beyond loopback only with TLS and token')
+        .default({ host: '127.0.0.1', port: 7788 }, '127.0.0.1:7788')
+        .argParser(parseListen),
+    )
+    .option('--tls-cert <file>', 'certificate chain, PEM')
+    .option('--tls-key <file>', 'its private key, PEM')
+    .option('--token-file <file>', 'every call must carry this token: authorization: Bearer TOKEN')
+    .option('--max-waiting-runs <count>', 'more are refused', integer(1, 1e9), 250_000)
+    .option(
+      '--max-retention-ms <ms>',
+      'highest spec.retention_ms; also lowers the default',
+      integer(1_000, 2_592_000_000),
+      2_592_000_000,
+    )
+    .option('--grace-ms <ms>', 'on SIGTERM, how long watches may go on', integer(0, 600_000), 2_000)
+  for (const { field, least, most } of limitRules) {
+    const name = field.replace('spec.limits.', '').replaceAll('_', '-')
+    command.option(`--max-${name} <n>`, `highest ${field}; also lowers its default`, integer(least, most))
+  }
+  return command.allowExcessArguments(false)
+}
+
+function readMaxima(options: Options): Maxima {
+  const maxima: Maxima = {}
+  for (const { name } of limitRules) {
+    const value = options[optionOf(name)]
+    if (typeof value === 'number') maxima[name] = value
+  }
+  return maxima
+}
+
+const optionOf = (name: LimitName) => `max${name.charAt(0).toUpperCase()}${name.slice(1)}`
+
+function integer(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (!/^\d+$/.test(text) || value < least || value > most) {
+      throw new InvalidArgumentError(`must be a number from ${least} to ${most}.`)
+    }
+    return value
+  }
+}
+
+export function parseListen(text: string): { host: string; port: number } {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]]+):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[2])
+  if (!match?.[1] || port > 65_535) throw new InvalidArgumentError('must be HOST:PORT.')
+  return { host: match[1], port }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
+function readTls(certFile: string | undefined, keyFile: string | undefined): Config['tls'] {
+  if (certFile === undefined && keyFile === undefined) return undefined
+  if (certFile === undefined || keyFile === undefined) throw new ConfigError('--tls-cert and --tls-key go together')
+  return { cert: readFile('--tls-cert', certFile), key: readFile('--tls-key', keyFile) }
+}
+
+function readToken(file: string): string {
+  const token = readFile('--token-file', file).toString('utf8').trim()
+  if (!/^[\x21-\x7e]{16,4096}$/.test(token)) {
+    throw new ConfigError('--token-file must hold 16 to 4,096 printable characters without spaces')
+  }
+  return token
+}
+
+function readFile(option: string, file: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (error) {
+    throw new ConfigError(`${option} ${file} cannot be read`, { cause: error })
+  }
+}

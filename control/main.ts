@@ -1,0 +1,97 @@
+// The control process: wiring, and the way out.
+import { once } from 'node:events'
+import type { Redis } from 'ioredis'
+import { sweeperLeaseKey } from '../proto/keys.js'
+import { connect } from '../redis/connect.js'
+import { Images } from '../redis/images.js'
+import { Inbox } from '../redis/inbox.js'
+import { Lease } from '../redis/lease.js'
+import { Listing } from '../redis/listing.js'
+import { Queues } from '../redis/queue.js'
+import { Runs } from '../redis/runs.js'
+import { Submissions } from '../redis/submissions.js'
+import { StreamTail } from '../redis/tail.js'
+import { Workers } from '../redis/workers.js'
+import { Attach } from './attach.js'
+import { Calls } from './calls.js'
+import { type Config, ConfigError, parseConfig } from './config.js'
+import { Health } from './health.js'
+import { Living } from './living.js'
+import * as log from './log.js'
+import { Memory } from './memory.js'
+import { GrpcServer } from './server.js'
+import { Submit } from './submit.js'
+import { Sweeper } from './sweeper.js'
+import { Watch } from './watch.js'
+
+async function main(config: Config): Promise<void> {
+  const stopping = stopSignals()
+  const connections = connectAll(config.redis)
+  const { redis, tailing, reading } = connections
+  if (redis.status !== 'ready') await once(redis, 'ready')
+  const queues = new Queues(redis)
+  await queues.ready()
+
+  const tail = new StreamTail(tailing, reading)
+  const runs = new Runs(redis, queues)
+  const submissions = new Submissions(redis, queues)
+  const workers = new Workers(redis)
+  const health = new Health(redis)
+  const parts = {
+    calls: new Calls(),
+    submit: new Submit(submissions, new Living(workers), new Memory(redis), config),
+    watch: new Watch(redis, tail),
+    attach: new Attach(new Inbox(redis, tail)),
+    listing: new Listing(redis),
+    images: new Images(redis),
+    runs,
+    submissions,
+    workers,
+  }
+  const server = new GrpcServer(parts, config, health)
+  const port = await server.listen()
+  const lease = new Lease(redis, sweeperLeaseKey, leaseMs)
+  const sweeper = new Sweeper({ redis, lease, queues, runs, submissions, workers })
+  const background = [health.watch(stopping.first), sweeper.sweep(stopping.first)]
+  log.info('control serves', { host: config.host, port })
+  process.stdout.write('ready\n')
+
+  await aborted(stopping.first)
+  log.info('control stops')
+  await server.stop(config.graceMs, stopping.second)
+  await Promise.all(background)
+  tail.close()
+  for (const connection of Object.values(connections)) connection.disconnect()
+}
+
+const leaseMs = 5_000
+
+/** Calls fail fast; events are read beside them, so that a page of output delays no submit. */
+function connectAll(address: string): Record<'redis' | 'tailing' | 'reading', Redis> {
+  return {
+    redis: connect(address, 'control', 'failFast'),
+    tailing: connect(address, 'control-tail', 'tail'),
+    reading: connect(address, 'control-read', 'patient'),
+  }
+}
+
+/** SIGTERM or SIGINT: stop in order; once more: at once. */
+function stopSignals(): { first: AbortSignal; second: AbortSignal } {
+  const first = new AbortController()
+  const second = new AbortController()
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => (first.signal.aborted ? second : first).abort())
+  }
+  return { first: first.signal, second: second.signal }
+}
+
+const aborted = async (signal: AbortSignal): Promise<void> => void (signal.aborted || (await once(signal, 'abort')))
+
+try {
+  await main(parseConfig(process.argv.slice(2)))
+  process.exit(0)
+} catch (error) {
+  if (error instanceof ConfigError) process.stderr.write(`${error.message}\n`)
+  else log.error('control cannot go on', error)
+  process.exit(error instanceof ConfigError ? 2 : 1)
+}

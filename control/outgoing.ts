@@ -1,0 +1,38 @@
+// What goes out to one watcher, at its own pace.
+import type { ServerWritableStream } from '@grpc/grpc-js'
+
+/** On the way to a client that does not read; its flow control window comes on top. */
+const mostUnsentBytes = 512 << 10
+
+export class Outgoing {
+  #unsentBytes = 0
+  #resume: (() => void) | undefined
+
+  constructor(
+    private readonly call: ServerWritableStream<unknown, Buffer>,
+    /** Aborted when the client is gone. */
+    private readonly gone: AbortSignal,
+  ) {
+    gone.addEventListener('abort', () => this.#resume?.(), { once: true })
+  }
+
+  /** Resolves when more may be written. Bytes are counted, for the stream itself counts messages only. */
+  async write(message: Buffer): Promise<void> {
+    if (this.gone.aborted) return
+    this.#unsentBytes += message.length
+    this.call.write(message, () => {
+      this.#unsentBytes -= message.length
+      if (this.#unsentBytes <= mostUnsentBytes / 2) this.#resume?.()
+    })
+    if (this.#unsentBytes > mostUnsentBytes) await this.#drained()
+  }
+
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#resume = () => {
+        this.#resume = undefined
+        resolve()
+      }
+    })
+  }
+}

@@ -1,0 +1,123 @@
+// Submit: validate, admit, record and enqueue.
+import { type AllLimits, limitRules, type Maxima, resolveLimits } from '../proto/limits.js'
+import { caisson } from '../proto/messages.js'
+import { invalidFields, Refusal, type Violation } from '../proto/reason.js'
+import type { Submissions } from '../redis/submissions.js'
+import { type Admission, admit, checkCapacity, workerMaxima } from './admit.js'
+import type { Living } from './living.js'
+import type { Memory } from './memory.js'
+import { retention, validateSubmit } from './validate.js'
+
+type Worker = caisson.v1.Worker
+
+export interface SubmitPolicy {
+  maxima: Maxima
+  maxWaitingRuns: number
+  maxRetentionMs: number
+}
+
+export interface Submitted {
+  runId: string
+  created: boolean
+  /** The first event of a run that was created. */
+  event?: { id: string; bytes: Buffer }
+}
+
+interface Placed extends Admission {
+  limits: AllLimits
+}
+
+export class Submit {
+  constructor(
+    private readonly submissions: Submissions,
+    private readonly living: Living,
+    private readonly memory: Memory,
+    private readonly policy: SubmitPolicy,
+  ) {}
+
+  async submit(request: caisson.v1.SubmitRequest): Promise<Submitted> {
+    const spec = request.spec ?? {}
+    const violations = [...validateSubmit(request), ...this.#beyondPolicy(spec)]
+    if (violations.length > 0) throw invalidFields(violations)
+    try {
+      return await this.#create(spec, request.idempotencyKey)
+    } catch (error) {
+      // A submit sent again is answered with its run also where there is no room, or no worker, for another.
+      return await this.#knownOr(error, spec, request.idempotencyKey)
+    }
+  }
+
+  async #create(spec: caisson.v1.IRunSpec, idempotencyKey: string): Promise<Submitted> {
+    await this.memory.take(caisson.v1.RunSpec.encode(spec).len)
+    const { queue, limits, message } = await this.#place(spec)
+    const created = await this.submissions.create({
+      spec,
+      limits,
+      queue,
+      message,
+      idempotencyKey,
+      retentionMs: spec.retentionMs ?? Math.min(retention.fallback, this.policy.maxRetentionMs),
+      maxWaiting: this.policy.maxWaitingRuns,
+    })
+    switch (created.outcome) {
+      case 'created':
+        return { runId: created.runId, created: true, event: created.event }
+      case 'known':
+        return { runId: created.runId, created: false }
+      case 'conflict':
+        throw conflict(idempotencyKey, created.runId)
+      case 'full':
+        throw new Refusal('QUEUE_FULL', `${this.policy.maxWaitingRuns} runs wait already, which is the most`)
+    }
+  }
+
+  /** By what is known of the workers; refused only by what is true of them now. */
+  async #place(spec: caisson.v1.IRunSpec): Promise<Placed> {
+    try {
+      return this.#placeAmong(await this.living.recent(), spec)
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error
+      return this.#placeAmong(await this.living.now(), spec)
+    }
+  }
+
+  #placeAmong(workers: Worker[], spec: caisson.v1.IRunSpec): Placed {
+    const admission = admit(spec, workers)
+    const limits = resolveLimits(spec.limits ?? {}, lower(this.policy.maxima, workerMaxima(admission.queue, workers)))
+    const violations = checkCapacity(limits, admission.queue, workers)
+    if (violations.length > 0) throw invalidFields(violations)
+    return { ...admission, limits }
+  }
+
+  #beyondPolicy(spec: caisson.v1.IRunSpec): Violation[] {
+    const { maxima, maxRetentionMs } = this.policy
+    const beyond = (field: string, asked: number | null | undefined, most = Number.POSITIVE_INFINITY): Violation[] =>
+      asked != null && asked > most ? [{ field, description: `is ${asked}, the operator allows at most ${most}` }] : []
+    return [
+      ...limitRules.flatMap(({ name, field }) => beyond(field, spec.limits?.[name], maxima[name])),
+      ...beyond('spec.retention_ms', spec.retentionMs, maxRetentionMs),
+    ]
+  }
+
+  async #knownOr(error: unknown, spec: caisson.v1.IRunSpec, key: string): Promise<Submitted> {
+    if (!(error instanceof Refusal) || error.reason === 'IDEMPOTENCY_CONFLICT' || key === '') throw error
+    const known = await this.submissions.known(key, spec)
+    if (known === undefined) throw error
+    if (known.outcome === 'conflict') throw conflict(key, known.runId)
+    return { runId: known.runId, created: false }
+  }
+}
+
+const conflict = (key: string, runId: string) =>
+  new Refusal('IDEMPOTENCY_CONFLICT', `idempotency_key ${key} is that of run ${runId}, which has another spec`, [], undefined, {
+    run_id: runId,
+  })
+
+function lower(a: Maxima, b: Maxima): Maxima {
+  const both: Maxima = { ...a }
+  for (const { name } of limitRules) {
+    const values = [a[name], b[name]].filter((value) => value !== undefined)
+    if (values.length > 0) both[name] = Math.min(...values)
+  }
+  return both
+}
