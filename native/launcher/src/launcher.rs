@@ -5,6 +5,7 @@ use crate::instance::{Instance, State};
 use crate::layers::Layers;
 use crate::mounts::{self, Option as Set};
 use crate::namespaces::MountNamespaces;
+use crate::overlay::Stages;
 use crate::program::Program;
 use crate::roots::Roots;
 use crate::scratch::Scratches;
@@ -12,7 +13,6 @@ use crate::step::{Failure, Step};
 use crate::sweep::sweep;
 use crate::uids::Uids;
 use rustix::mount::MountAttrFlags;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub struct Launcher {
@@ -23,10 +23,9 @@ pub struct Launcher {
     pub uids: Uids,
     pub layers: Layers,
     pub scratches: Scratches,
+    pub stages: Stages,
     pub agent: Program,
     pub converter: Program,
-    /// In the store's mount namespace alone: every mount of a layer, a disk, a stage.
-    pub mounts: PathBuf,
     next_id: AtomicU64,
 }
 
@@ -39,6 +38,7 @@ impl Launcher {
         sweep(&instance, &cgroups);
         let (roots_at, mounts) = (instance.mount_point("roots")?, instance.mount_point("mounts")?);
         let (namespaces, roots) = MountNamespaces::make(|| Roots::furnish(&roots_at))?;
+        // In the store alone: every mount of a layer, a disk, a stage.
         let tmpfs = mounts::make(Step::MakeFolder, "tmpfs", &[Set::Text("mode", "0700")], MountAttrFlags::empty())?;
         mounts::attach(tmpfs, &mounts)?;
         Ok(Box::leak(Box::new(Self {
@@ -46,12 +46,12 @@ impl Launcher {
             roots,
             uids: Uids::new()?,
             layers: Layers::new(state.layers, mounts.clone()),
-            scratches: Scratches::new(state.scratch, mounts.clone()),
+            stages: Stages::make(&mounts)?,
+            scratches: Scratches::new(state.scratch, mounts),
             agent: Program::load("caisson-agent", &command.agent)?,
             converter: Program::load("caisson-converter", &command.converter)?,
             cgroups,
             instance,
-            mounts,
             next_id: AtomicU64::new(1),
         })))
     }

@@ -30,12 +30,6 @@ pub fn attach(mount: impl AsFd, path: &Path) -> Result<(), Failure> {
     move_mount(mount, "", CWD, path, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).about(Step::MoveMount, path.display())
 }
 
-/// On top of the root of another mount.
-pub fn attach_on(mount: impl AsFd, below: impl AsFd) -> Result<(), Failure> {
-    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(mount, "", below, "", flags).at(Step::MoveMount)
-}
-
 /// An empty folder of the store's tmpfs, to attach something to.
 pub fn place(folder: &Path, name: &str) -> Result<PathBuf, Failure> {
     let path = folder.join(name);

@@ -6,7 +6,8 @@ use crate::scratch::Scratch;
 use crate::step::{At, Failure, Step};
 use crate::sys;
 use crate::uids::UidRange;
-use rustix::fs::{Gid, Mode, Uid, XattrFlags, fchmod, fchown, fsetxattr};
+use crate::spec::MAX_LAYERS;
+use rustix::fs::{CWD, Gid, Mode, OFlags, Uid, XattrFlags, fchmod, fchown, fsetxattr, openat};
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -17,10 +18,17 @@ use std::sync::Arc;
 const CHOICES: [Set<'_>; 4] =
     [Set::Text("xino", "off"), Set::Text("redirect_dir", "nofollow"), Set::Text("index", "off"), Set::Text("metacopy", "off")];
 
-/// Where clones are attached while an overlay is made of them: kernels before 6.15 take no others. Dropped when there is time for it.
+/// Where clones are attached while an overlay is made of them: kernels before 6.15 take no others. It is a mount itself, so that a single
+/// unmount takes all of them away, when there is time for it.
 pub struct Stage {
     path: PathBuf,
     clones: Vec<OwnedFd>,
+}
+
+/// One folder of mount points for all stages, each of which is a bind of it.
+pub struct Stages {
+    mounts: PathBuf,
+    points: OwnedFd,
 }
 
 /// For a sandbox to write to. Layers are given oldest first. The mount is attached nowhere yet.
@@ -73,19 +81,31 @@ fn dress_upper(scratch: &Scratch, root: &RootAttributes, range: &UidRange) -> Re
     Ok(())
 }
 
-impl Stage {
-    pub fn new(mounts: &Path, id: &str) -> Result<Self, Failure> {
-        Ok(Self { path: mounts::place(mounts, &format!("{id}.stage"))?, clones: Vec::new() })
+impl Stages {
+    pub fn make(mounts: &Path) -> Result<Self, Failure> {
+        let points = mounts::place(mounts, "stage")?;
+        for index in 0..MAX_LAYERS {
+            mounts::place(&points, &index.to_string())?;
+        }
+        let points = openat(CWD, &points, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).about(Step::MakeFolder, "stage")?;
+        Ok(Self { mounts: mounts.to_owned(), points })
     }
 
-    /// Each clone is attached on the one before, so that a single unmount takes them all away. Returns their paths, newest first.
+    pub fn stage(&self, id: &str) -> Result<Stage, Failure> {
+        let stage = Stage { path: mounts::place(&self.mounts, &format!("{id}.stage"))?, clones: Vec::new() };
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        let points = open_tree(&self.points, "", flags).at(Step::CloneTree)?;
+        mounts::attach(points, &stage.path)?;
+        Ok(stage)
+    }
+}
+
+impl Stage {
+    /// Returns the clones' paths, newest layer first.
     fn fill(&mut self, layers: &[Arc<Layer>], ids: impl AsFd) -> Result<Vec<String>, Failure> {
-        for layer in layers.iter().rev() {
+        for (index, layer) in layers.iter().rev().enumerate() {
             let clone = clone(layer, &ids)?;
-            match self.clones.last() {
-                Some(below) => mounts::attach_on(&clone, below)?,
-                None => mounts::attach(&clone, &self.path)?,
-            }
+            mounts::attach(&clone, &self.path.join(index.to_string()))?;
             self.clones.push(clone);
         }
         Ok(self.clones.iter().map(|clone| format!("/proc/self/fd/{}", clone.as_raw_fd())).collect())
@@ -93,9 +113,6 @@ impl Stage {
 
     /// The overlay has clones of its own by now.
     pub fn clear(&mut self) {
-        if self.clones.is_empty() {
-            return;
-        }
         self.clones.clear();
         if let Err(failure) = mounts::detach(&self.path) {
             log::warning(&failure.to_string());

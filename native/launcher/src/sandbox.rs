@@ -47,7 +47,7 @@ impl Sandbox {
         let (channel, listener) = Channel::make(&launcher.instance, &id)?;
         let group = launcher.cgroups.group(&id)?;
         let scratch = launcher.scratches.make(&id, disk_bytes, uids.first)?;
-        let stage = Stage::new(&launcher.mounts, &id)?;
+        let stage = launcher.stages.stage(&id)?;
         let process = start_agent(launcher, &group, &uids, &listener)?;
         Ok(Self {
             mount_namespace: process.namespace("mnt")?,

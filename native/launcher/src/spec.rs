@@ -6,7 +6,7 @@ use caisson_frame::launch;
 use rustix::io::Errno;
 use std::ops::RangeInclusive;
 
-const MAX_LAYERS: usize = 400;
+pub const MAX_LAYERS: usize = 400;
 const DISK_BYTES: RangeInclusive<u64> = 1 << 20..=16 << 40;
 const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=64 << 40;
 const MILLISECONDS: RangeInclusive<u64> = 1..=604_800_000;
