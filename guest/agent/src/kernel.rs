@@ -1,6 +1,5 @@
 //! Kernel calls that rustix does not have, or has only behind more than is needed here.
 use rustix::io::Errno;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 pub fn last_errno() -> Errno {
@@ -35,11 +34,11 @@ pub fn clone(namespaces: u64) -> Result<Side, Errno> {
     match pid {
         -1 => Err(last_errno()),
         0 => Ok(Side::Child),
-        // SAFETY: the kernel has just opened this descriptor for us.
-        pid => Ok(Side::Parent(Child {
-            pid: pid as i32,
-            pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
-        })),
+        pid => {
+            // SAFETY: the kernel has just opened this descriptor for us.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Side::Parent(Child { pid: pid as i32, pidfd }))
+        }
     }
 }
 
@@ -98,15 +97,38 @@ pub fn close_from(first: RawFd) -> Result<(), Errno> {
     checked(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) })
 }
 
+/// Also of the two signals that the C library keeps to itself, and so would not change; an ignored one survives an execve.
 pub fn default_signals() {
+    #[repr(C)]
+    #[derive(Default)]
+    struct Action {
+        handler: usize,
+        flags: u64,
+        restorer: usize,
+        mask: u64,
+    }
+    let (default, set_size) = (Action::default(), size_of::<u64>());
     for number in 1..=64 {
-        // SAFETY: the default action refers to no code of ours. KILL, STOP and the C library's own two refuse, rightly.
-        unsafe { libc::signal(number, libc::SIG_DFL) };
+        // SAFETY: the structure is the kernel's, and a zero handler is the default action. KILL and STOP refuse, rightly.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                number,
+                &raw const default,
+                std::ptr::null_mut::<Action>(),
+                set_size,
+            )
+        };
     }
-    // SAFETY: the set is initialised before it is used.
+    let none = 0u64;
+    // SAFETY: the set outlives the call, and the old one is not asked for.
     unsafe {
-        let mut none = MaybeUninit::uninit();
-        libc::sigemptyset(none.as_mut_ptr());
-        libc::sigprocmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
-    }
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            std::ptr::null_mut::<u64>(),
+            set_size,
+        )
+    };
 }

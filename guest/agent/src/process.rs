@@ -103,6 +103,7 @@ impl Process {
 
     pub fn wanted(&self, outbox: &Outbox) -> [libc::pollfd; SLOTS] {
         let starting = matches!(self.phase, Phase::Starting { .. });
+        let output = |index: usize| self.outputs[index].wanted(outbox).filter(|_| !starting);
         let stdin = self.stdin.wanted();
         let stdin_events = if stdin.is_some_and(|(_, writing)| writing) {
             libc::POLLOUT
@@ -113,14 +114,16 @@ impl Process {
             entry(starting.then(|| self.outcome.as_fd()), libc::POLLIN),
             entry(self.init.as_ref().map(AsFd::as_fd), libc::POLLIN),
             entry(stdin.map(|(pipe, _)| pipe), stdin_events),
-            entry(self.outputs[0].wanted(outbox), libc::POLLIN),
-            entry(self.outputs[1].wanted(outbox), libc::POLLIN),
+            entry(output(0), libc::POLLIN),
+            entry(output(1), libc::POLLIN),
         ]
     }
 
     /// Something is left to do that no descriptor announces.
     pub fn restless(&self, outbox: &Outbox) -> bool {
-        self.init.is_none() && self.outputs.iter().any(|output| output.wanted(outbox).is_some())
+        matches!(self.phase, Phase::Running)
+            && self.init.is_none()
+            && self.outputs.iter().any(|output| output.wanted(outbox).is_some())
     }
 
     /// `turn` alternates, so that neither stream starves the other.
@@ -136,6 +139,13 @@ impl Process {
         }
         self.stdin.write().map_err(AgentError::Pipe)?;
         self.stdin.give_credit(self.id, outbox);
+        if matches!(self.phase, Phase::Running) {
+            self.read_outputs(ready, turn, outbox)?;
+        }
+        self.tell_end(outbox)
+    }
+
+    fn read_outputs(&mut self, ready: &[libc::pollfd], turn: usize, outbox: &mut Outbox) -> Result<(), AgentError> {
         let writers_gone = self.init.is_none();
         for index in [turn % 2, (turn + 1) % 2] {
             if writers_gone || ready[3 + index].revents & READABLE != 0 {
@@ -147,8 +157,13 @@ impl Process {
         self.tell_end(outbox)
     }
 
+    /// Its end, or that it never began, was told: its number may be used again.
+    pub fn is_told(&self) -> bool {
+        matches!(self.phase, Phase::Told)
+    }
+
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Told) && self.init.is_none()
+        self.is_told() && self.init.is_none()
     }
 
     fn hear_outcome(&mut self, outbox: &mut Outbox) -> Result<(), AgentError> {
@@ -156,14 +171,13 @@ impl Process {
             return Ok(());
         };
         let mut buffer = [0; rustix::pipe::PIPE_BUF];
-        match rustix::io::read(&self.outcome, &mut buffer) {
-            Ok(0) => {}
-            Ok(count) => {
-                said.extend_from_slice(&buffer[..count]);
-                return Ok(());
+        loop {
+            match rustix::io::read(&self.outcome, &mut buffer) {
+                Ok(0) => break,
+                Ok(count) => said.extend_from_slice(&buffer[..count]),
+                Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
+                Err(errno) => return Err(AgentError::Pipe(errno)),
             }
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(()),
-            Err(errno) => return Err(AgentError::Pipe(errno)),
         }
         let signals = *signals;
         match judge(said) {

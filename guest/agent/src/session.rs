@@ -159,7 +159,9 @@ impl Session {
     }
 
     fn process(&mut self, id: u32) -> Option<&mut Process> {
-        self.processes.iter_mut().find(|process| process.id == id)
+        self.processes
+            .iter_mut()
+            .find(|process| process.id == id && !process.is_told())
     }
 
     fn set_up(&mut self, setup: &Setup) -> Result<(), AgentError> {

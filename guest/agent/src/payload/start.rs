@@ -41,7 +41,7 @@ fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible
     let exec = read_request(&ends.request)?;
     root::enter(tree, trees)?;
     let user = accounts::find(&exec.user)?;
-    stdio::connect(&exec, ends, &user).at(Step::Clone, "connect stdio")?;
+    stdio::connect(&exec, ends, &user)?;
     enter_folder(&exec.cwd, &user).at(Step::Cwd, format_args!("cwd {}", exec.cwd))?;
     rlimits::set(exec.rlimits.unwrap_or_default().open_files).at(Step::Rlimit, "rlimits")?;
     let program = Program::new(&exec, &user);
