@@ -37,13 +37,18 @@ export async function untilEnded(
   try {
     return await Promise.race([ended, sandbox.lost, grace(killed.signal, log)])
   } catch (error) {
-    // The launcher's word for it, if it has one, is the better one: the agent may have died of something else.
-    if (error instanceof ChannelClosed) await Promise.race([sandbox.stopped, delay(agentLostMs)])
+    if (error instanceof ChannelClosed) await launchersWord(sandbox, stop)
     stop.now(error)
     return undefined
   } finally {
     stop.signal.removeEventListener('abort', kill)
   }
+}
+
+/** An agent may die of something that the launcher knows better, such as its own death: that reason comes first. */
+async function launchersWord(sandbox: Sandbox, stop: Stop): Promise<void> {
+  const word = Promise.race([sandbox.stopped, sandbox.lost, delay(agentLostMs)])
+  await word.catch((error) => stop.now(error))
 }
 
 /** Resolves when, after a kill, the agent has had its time. */

@@ -10,7 +10,7 @@ import type { Pool } from './sandbox/pool.js'
 export interface Host {
   runs: Runs
   inbox: Inbox
-  images: Images
+  images: Pick<Images, 'prepare' | 'takeUsed'>
   pool: Pool
   capacity: Capacity
   placement: caisson.v1.IPlacement

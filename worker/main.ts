@@ -23,6 +23,8 @@ import { Pool } from './sandbox/pool.js'
 
 /** After the drain's own time: for last verdicts, if Redis takes them. */
 const lastWordsMs = 10_000
+/** After a second SIGTERM. */
+const atOnceMs = 3_000
 const leastReady = 2
 
 async function main(config: Config): Promise<void> {
@@ -49,13 +51,14 @@ async function main(config: Config): Promise<void> {
   const living = new Presence(host, new Workers(redis), new PublishedImages(redis), await probeMaximum(config))
   presence = living
   const intake = new Intake(host, 'container', queueRedis)
-  stopOn(async () => {
+  const drain = async () => {
     living.drain()
     await intake.drain(config.drainMs)
     await living.leave()
     host.pool.close()
     await intake.close()
-  }, config.drainMs)
+  }
+  stopOn({ drain, drainMs: config.drainMs, abandon: () => intake.abandon() })
 
   await host.pool.untilHealthy()
   await living.told()
@@ -69,20 +72,30 @@ async function openImages({ state, images }: Config, launcherPath: string): Prom
   return new Images(await ImageFolders.open(images), layers)
 }
 
-/** The first SIGTERM drains; a second one, or a drain that does not end, stops at once: the launcher takes all sandboxes away. */
-function stopOn(drain: () => Promise<void>, drainMs: number): void {
-  let isDraining = false
+interface Stopping {
+  drain(): Promise<void>
+  drainMs: number
+  abandon(): void
+}
+
+/** The first SIGTERM drains; a second one stops at once, and only says of each run how it was left. The launcher takes all sandboxes away. */
+function stopOn({ drain, drainMs, abandon }: Stopping): void {
+  let signals = 0
+  const exit = (code: number) => () => process.exit(code)
   const stop = () => {
-    if (isDraining) process.exit(1)
-    isDraining = true
-    setTimeout(() => process.exit(1), drainMs + lastWordsMs).unref()
-    drain().then(
-      () => process.exit(0),
-      (error) => {
+    signals++
+    if (signals === 1) {
+      setTimeout(exit(1), drainMs + lastWordsMs).unref()
+      drain().then(exit(0), (error) => {
         log.error('drain failed', error)
         process.exit(1)
-      },
-    )
+      })
+    } else if (signals === 2) {
+      setTimeout(exit(1), atOnceMs).unref()
+      abandon()
+    } else {
+      process.exit(1)
+    }
   }
   process.on('SIGTERM', stop)
   process.on('SIGINT', stop)

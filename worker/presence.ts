@@ -1,6 +1,7 @@
 // The worker's word to control: that it lives, what it offers, what it holds.
 import { hostname } from 'node:os'
 import { caisson } from '../proto/messages.js'
+import { timestamp } from '../redis/events.js'
 import type { Images as PublishedImages } from '../redis/images.js'
 import { heartbeatMs, type Workers } from '../redis/workers.js'
 import type { Host } from './host.js'
@@ -66,7 +67,6 @@ export class Presence {
 
   #worker(): caisson.v1.IWorker {
     const { capacity, pool } = this.#host
-    const nowMs = Date.now()
     return {
       workerId: this.#workerId,
       hostname: hostname(),
@@ -78,7 +78,7 @@ export class Presence {
       cpuMillisFree: capacity.free.cpuMillis,
       memoryBytesFree: capacity.free.memoryBytes,
       activeRuns: capacity.active,
-      seenAt: { seconds: Math.floor(nowMs / 1000), nanos: (nowMs % 1000) * 1_000_000 },
+      seenAt: timestamp(Date.now()),
       draining: this.#draining,
     }
   }

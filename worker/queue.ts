@@ -65,7 +65,7 @@ export class Intake {
       this.#whenEmpty = resolve
     })
     if (this.#active.size === 0) return
-    const timer = setTimeout(() => this.#abandon(), graceMs)
+    const timer = setTimeout(() => this.abandon(), graceMs)
     await empty
     clearTimeout(timer)
   }
@@ -95,7 +95,8 @@ export class Intake {
 
   async #process(job: Job<JobData>, token: string): Promise<void> {
     const id = job.id as string
-    if (this.#isDraining) return this.#giveBack(job, token)
+    // What changed while the fetch waited for a job.
+    if (this.#isDraining || this.#host.pool.problem !== undefined) return this.#giveBack(job, token)
     const run = new Run(this.#host, job.data)
     this.#active.set(id, { run, token })
     try {
@@ -124,7 +125,8 @@ export class Intake {
     await job.moveToWait(token).catch((error) => this.#host.log.error('job not given back', error, { job: job.id }))
   }
 
-  #abandon(): void {
+  /** Every run ends now, with what can be said of it. */
+  abandon(): void {
     for (const { run } of this.#active.values())
       run.stop(new Failure('WORKER_DRAINED', 'the worker stopped before the program ended'))
   }

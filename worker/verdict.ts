@@ -120,8 +120,8 @@ function effectOf({ reached, report, account, failure }: Ending, reason: RunReas
   if (reached === 'preparing' || report?.kind === 'failed') return Effect.NEVER_STARTED
   if (report?.kind === 'exited' || reason === 'SIGNALED') return Effect.COMPLETED
   if (report?.kind === 'signaled') return reason === failure?.reason || killed(account) ? Effect.STARTED : Effect.COMPLETED
-  // Without the agent's word: the launcher's account of a kill proves where it ended, if it had begun.
-  return reached === 'started' && killed(account) ? Effect.STARTED : Effect.UNKNOWN
+  // Without the agent's word: the launcher's account of a kill proves where it ended, if it had begun, and lived until then.
+  return reached === 'started' && killed(account) && reason !== 'AGENT_LOST' ? Effect.STARTED : Effect.UNKNOWN
 }
 
 function killed(account: Ending['account']): boolean {

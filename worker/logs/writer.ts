@@ -1,6 +1,7 @@
 // Output on its way into the run's event stream, at the pace of Redis: what is not yet acknowledged has not given its credit back.
 import { setTimeout as delay } from 'node:timers/promises'
 import type { caisson } from '../../proto/messages.js'
+import { timestamp } from '../../redis/events.js'
 import type { Report } from '../../redis/runs.js'
 import { Deferred } from '../deferred.js'
 import { Backlog, type Chunk } from './backlog.js'
@@ -163,9 +164,4 @@ export class LogWriter {
     this.#ended.resolve(false)
     this.#owner.fenced()
   }
-}
-
-function timestamp(ms: number): { seconds: number; nanos: number } {
-  const seconds = Math.floor(ms / 1000)
-  return { seconds, nanos: (ms - seconds * 1000) * 1_000_000 }
 }
