@@ -48,3 +48,8 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith('.bin'))) 
     assert.deepEqual(Buffer.from(encodeFrame(codec, message)), bytes)
   })
 }
+
+test('a 64-bit field that was not sent is the number 0', () => {
+  assert.equal(agent.v1.Output.decode(new Uint8Array()).offset, 0)
+  assert.equal(agent.v1.Input.decode(new Uint8Array()).offset, 0)
+})
