@@ -118,5 +118,9 @@ fn instance_name(name: String) -> Result<String, lexopt::Error> {
 
 fn absolute(option: &str, value: OsString) -> Result<PathBuf, lexopt::Error> {
     let path = PathBuf::from(value);
-    if path.is_absolute() { Ok(path) } else { Err(format!("{option} {}: not an absolute path", path.display()).into()) }
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(format!("{option} {}: not an absolute path", path.display()).into())
+    }
 }

@@ -9,8 +9,8 @@ use rustix::io::{Errno, read, write};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind_recursive, unmount};
 use rustix::process::{Resource, Rlimit, Signal, chdir, pivot_root, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags, remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
-    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags, remove_capability_from_bounding_set, set_capabilities,
+    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::convert::Infallible;
@@ -33,14 +33,15 @@ pub struct Plan<'a> {
     pub program: BorrowedFd<'a>,
     /// Ended by a null pointer.
     pub args: &'a [*const c_char],
-    pub confinement: Option<Confinement<'a>>,
+    /// Once the root stands, the child says so and waits for another byte: its launcher attaches something there.
+    pub pauses: bool,
+    pub confinement: Option<Confinement>,
 }
 
-/// What only the converter gets: it needs nothing of the kernel but files.
-pub struct Confinement<'a> {
+/// What only the converter gets: it needs nothing but its files. Its system calls it confines itself, before it reads its first byte.
+pub struct Confinement {
     pub file_bytes: u64,
     pub capabilities: CapabilitySet,
-    pub filter: &'a [seccompiler::sock_filter],
 }
 
 pub struct Mount {
@@ -81,6 +82,7 @@ fn report(parent: BorrowedFd<'_>, error: &StepError) -> ! {
 }
 
 pub const REPORT_BYTES: usize = 12;
+pub const ROOTED: &[u8] = b"r";
 
 pub fn parse_report(report: &[u8; REPORT_BYTES]) -> Option<(Step, u32, i32)> {
     let number = |at: usize| report[at..at + 4].try_into().map(u32::from_ne_bytes).ok();
@@ -95,15 +97,18 @@ fn become_program(plan: &Plan<'_>, program: BorrowedFd<'_>, parent: BorrowedFd<'
     die_with_launcher(parent)?;
     at(Step::Loopback, loopback_up())?;
     change_root(plan)?;
+    silence_standard_streams()?;
+    if plan.pauses {
+        at(Step::WaitForParent, write(parent, ROOTED))?;
+        wait_for_go(parent)?;
+    }
     if let Some(confinement) = &plan.confinement {
         give_up(confinement)?;
     }
-    silence_standard_streams()?;
-    if let Some(confinement) = &plan.confinement {
-        at(Step::Seccomp, sys::set_filter(confinement.filter))?;
-    }
     // SAFETY: the plan's arguments end with a null pointer, and so does the empty environment.
-    at(Step::Exec, unsafe { sys::execute(program, plan.args.as_ptr(), [std::ptr::null()].as_ptr()) })
+    at(Step::Exec, unsafe {
+        sys::execute(program, plan.args.as_ptr(), [std::ptr::null()].as_ptr())
+    })
 }
 
 fn wait_for_go(parent: BorrowedFd<'_>) -> Done {
@@ -118,7 +123,15 @@ fn wait_for_go(parent: BorrowedFd<'_>) -> Done {
 /// together with the others; the exec moves into this one. Its clocks begin at zero: how long the host runs is not the sandbox's business.
 fn own_clock_and_cgroup() -> Done {
     // Opened while still root of the host: afterwards the file belongs to nobody whom this process is.
-    let offsets = at(Step::TimeOffsets, openat(CWD, c"/proc/self/timens_offsets", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()))?;
+    let offsets = at(
+        Step::TimeOffsets,
+        openat(
+            CWD,
+            c"/proc/self/timens_offsets",
+            OFlags::WRONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        ),
+    )?;
     at(Step::Unshare, sys::unshare(UnshareFlags::NEWCGROUP | UnshareFlags::NEWTIME))?;
     let (monotonic, boot) = (clock_gettime(ClockId::Monotonic), clock_gettime(ClockId::Boottime));
     let mut text = Text::default();
@@ -137,7 +150,10 @@ fn become_root_of_namespace() -> Done {
 fn die_with_launcher(parent: BorrowedFd<'_>) -> Done {
     at(Step::DieWithParent, set_parent_process_death_signal(Some(Signal::KILL)))?;
     let mut descriptors = [PollFd::from_borrowed_fd(parent, PollFlags::empty())];
-    match at(Step::DieWithParent, poll(&mut descriptors, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })))? {
+    match at(
+        Step::DieWithParent,
+        poll(&mut descriptors, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })),
+    )? {
         0 => Ok(()),
         _ => at(Step::DieWithParent, Err(Errno::PIPE)),
     }
@@ -149,15 +165,22 @@ fn change_root(plan: &Plan<'_>) -> Done {
     at(Step::BindRoot, chdir(plan.root))?;
     for (index, wanted) in plan.mounts.iter().enumerate() {
         let result = mount(wanted.kind, wanted.target, wanted.kind, wanted.flags, wanted.options);
-        result.map_err(|errno| StepError { step: Step::MountInRoot, index: index as u32, errno })?;
+        result.map_err(|errno| StepError {
+            step: Step::MountInRoot,
+            index: index as u32,
+            errno,
+        })?;
     }
     at(Step::PivotRoot, pivot_root(c".", c"."))?;
     at(Step::LeaveHostTree, unmount(c".", UnmountFlags::DETACH))?;
     at(Step::LeaveHostTree, chdir(c"/"))
 }
 
-fn give_up(confinement: &Confinement<'_>) -> Done {
-    let limit = Rlimit { current: Some(confinement.file_bytes), maximum: Some(confinement.file_bytes) };
+fn give_up(confinement: &Confinement) -> Done {
+    let limit = Rlimit {
+        current: Some(confinement.file_bytes),
+        maximum: Some(confinement.file_bytes),
+    };
     at(Step::Rlimit, setrlimit(Resource::Fsize, limit))?;
     for capability in CapabilitySet::all().difference(confinement.capabilities).iter() {
         match remove_capability_from_bounding_set(capability) {
@@ -167,7 +190,17 @@ fn give_up(confinement: &Confinement<'_>) -> Done {
         }
     }
     let (kept, none) = (confinement.capabilities, CapabilitySet::empty());
-    at(Step::Capabilities, set_capabilities(None, CapabilitySets { effective: kept, permitted: kept, inheritable: none }))?;
+    at(
+        Step::Capabilities,
+        set_capabilities(
+            None,
+            CapabilitySets {
+                effective: kept,
+                permitted: kept,
+                inheritable: none,
+            },
+        ),
+    )?;
     at(Step::NoNewPrivs, set_no_new_privs(true))
 }
 
@@ -192,7 +225,10 @@ fn place_descriptors<'a>(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> Done<(Borro
 
 /// With the sandbox's own device: the host's would keep a door to the host's tree open.
 fn silence_standard_streams() -> Done {
-    let null = at(Step::Descriptors, openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()))?;
+    let null = at(
+        Step::Descriptors,
+        openat(CWD, c"/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()),
+    )?;
     (0..FIRST_DESCRIPTOR).try_for_each(|stream| at(Step::Descriptors, sys::place(null.as_raw_fd(), stream, true)))
 }
 
@@ -208,7 +244,10 @@ struct Text {
 
 impl Default for Text {
     fn default() -> Self {
-        Self { bytes: [0; 128], length: 0 }
+        Self {
+            bytes: [0; 128],
+            length: 0,
+        }
     }
 }
 
@@ -221,7 +260,10 @@ impl Text {
 impl Write for Text {
     fn write_str(&mut self, part: &str) -> std::fmt::Result {
         let end = self.length + part.len();
-        self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?.copy_from_slice(part.as_bytes());
+        self.bytes
+            .get_mut(self.length..end)
+            .ok_or(std::fmt::Error)?
+            .copy_from_slice(part.as_bytes());
         self.length = end;
         Ok(())
     }

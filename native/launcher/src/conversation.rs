@@ -1,4 +1,5 @@
 //! One connection: a sandbox, a conversion, or the removal of layers. The first request says which.
+use crate::convert::Conversion;
 use crate::launcher::Launcher;
 use crate::peer::Peer;
 use crate::run::Run;
@@ -19,6 +20,7 @@ fn talk(launcher: &'static Launcher, peer: &mut Peer) -> Result<(), Failure> {
     while let Some(request) = peer.receive()? {
         match request {
             Request::Prepare(prepare) => return sandbox(launcher, peer, spec::disk_bytes(&prepare)?),
+            Request::Convert(convert) => return conversion(launcher, peer, &spec::Convert::check(&convert)?),
             Request::RemoveLayer(remove) => remove_layer(launcher, peer, &remove)?,
             _ => return spec::refuse(format_args!("the first request is none of prepare, convert, remove_layer")),
         }
@@ -30,8 +32,25 @@ fn talk(launcher: &'static Launcher, peer: &mut Peer) -> Result<(), Failure> {
 fn sandbox(launcher: &'static Launcher, peer: &mut Peer, disk_bytes: u64) -> Result<(), Failure> {
     let mut sandbox = Sandbox::prepare(launcher, disk_bytes)?;
     let channel_path = sandbox.channel.path.to_string_lossy().into_owned();
-    peer.send(Event::Prepared(Prepared { sandbox_id: sandbox.id.clone(), channel_path }));
+    peer.send(Event::Prepared(Prepared {
+        sandbox_id: sandbox.id.clone(),
+        channel_path,
+    }));
     match Run::new(&mut sandbox, peer).follow() {
+        Ok(()) => {}
+        Err(failure) => peer.fail(&failure),
+    }
+    Ok(())
+}
+
+fn conversion(launcher: &'static Launcher, peer: &mut Peer, convert: &spec::Convert) -> Result<(), Failure> {
+    let mut conversion = Conversion::start(launcher, convert)?;
+    let channel_path = conversion.channel.path.to_string_lossy().into_owned();
+    peer.send(Event::Prepared(Prepared {
+        sandbox_id: conversion.id.clone(),
+        channel_path,
+    }));
+    match conversion.follow(peer) {
         Ok(()) => {}
         Err(failure) => peer.fail(&failure),
     }

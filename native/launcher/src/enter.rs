@@ -9,8 +9,8 @@ use rustix::fs::CWD;
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount, open_tree};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags, remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
-    set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags, remove_capability_from_bounding_set, set_capabilities,
+    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use std::fs::create_dir_all;
 use std::os::unix::process::CommandExt;
@@ -23,16 +23,28 @@ pub fn enter(command: Enter) -> Result<(), Failure> {
     bind(&command.install, &command.at, command.writable)?;
     step_down(&command.user)?;
     die_with(parent)?;
-    let error = Command::new(&command.program).args(&command.args).current_dir(&command.at).env("PWD", &command.at).exec();
+    let error = Command::new(&command.program)
+        .args(&command.args)
+        .current_dir(&command.at)
+        .env("PWD", &command.at)
+        .exec();
     Err(error).about(Step::Exec, command.program.display())
 }
 
 fn leave_namespaces(network: bool) -> Result<(), Failure> {
-    let network_flag = if network { UnshareFlags::empty() } else { UnshareFlags::NEWNET };
+    let network_flag = if network {
+        UnshareFlags::empty()
+    } else {
+        UnshareFlags::NEWNET
+    };
     sys::unshare(UnshareFlags::NEWNS | network_flag).at(Step::Unshare)?;
     // What the operator mounts later (a folder of images) still arrives; what is mounted here never leaves.
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM).at(Step::MakePrivate)?;
-    if network { Ok(()) } else { namespaces::loopback_up().at(Step::Loopback) }
+    if network {
+        Ok(())
+    } else {
+        namespaces::loopback_up().at(Step::Loopback)
+    }
 }
 
 fn bind(install: &Path, at: &Path, writable: bool) -> Result<(), Failure> {
@@ -40,7 +52,12 @@ fn bind(install: &Path, at: &Path, writable: bool) -> Result<(), Failure> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let tree = open_tree(CWD, install, flags).about(Step::CloneTree, install.display())?;
     let read_only = if writable { 0 } else { sys::MOUNT_ATTR_RDONLY };
-    sys::mount_setattr(&tree, libc::AT_RECURSIVE, sys::MOUNT_ATTR_NOSUID | sys::MOUNT_ATTR_NODEV | read_only).at(Step::SetMount)?;
+    sys::mount_setattr(
+        &tree,
+        libc::AT_RECURSIVE,
+        sys::MOUNT_ATTR_NOSUID | sys::MOUNT_ATTR_NODEV | read_only,
+    )
+    .at(Step::SetMount)?;
     move_mount(&tree, "", CWD, at, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).about(Step::MoveMount, at.display())
 }
 
@@ -53,7 +70,15 @@ fn step_down(user: &User) -> Result<(), Failure> {
     set_thread_res_uid(uid, uid, uid).about(Step::Uid, user.uid)?;
     // The change of uid cleared the effective and permitted sets, not the inheritable one.
     let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none }).at(Step::Capabilities)?;
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    )
+    .at(Step::Capabilities)?;
     set_no_new_privs(true).at(Step::NoNewPrivs)
 }
 
@@ -71,5 +96,9 @@ fn drop_bounding_set() -> Result<(), Failure> {
 /// After the change of uid, which clears the signal; a parent that died before it is noticed by its pid.
 fn die_with(parent: Option<Pid>) -> Result<(), Failure> {
     set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DieWithParent)?;
-    if getppid() == parent { Ok(()) } else { Err(rustix::io::Errno::SRCH).at(Step::DieWithParent) }
+    if getppid() == parent {
+        Ok(())
+    } else {
+        Err(rustix::io::Errno::SRCH).at(Step::DieWithParent)
+    }
 }

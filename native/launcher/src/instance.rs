@@ -34,11 +34,20 @@ pub struct State {
 
 impl Instance {
     pub fn take(command: &Serve) -> Result<Self, Failure> {
-        let worker = Owner { uid: command.worker_uid, gid: command.worker_gid };
+        let worker = Owner {
+            uid: command.worker_uid,
+            gid: command.worker_gid,
+        };
         let run = Path::new("/run/caisson").join(&command.name);
         create_dir_all(&run).about(Step::MakeFolder, run.display())?;
         let lock = lock(&run.join("lock"))?;
-        Ok(Self { name: command.name.clone(), worker, channels: folder(&run.join("channels"), worker, 0o700)?, run, _lock: lock })
+        Ok(Self {
+            name: command.name.clone(),
+            worker,
+            channels: folder(&run.join("channels"), worker, 0o700)?,
+            run,
+            _lock: lock,
+        })
     }
 
     /// An empty folder below `/run/caisson/NAME`, to mount something on.
@@ -68,7 +77,8 @@ fn folder(path: &Path, owner: Owner, mode: u32) -> Result<OwnedFd, Failure> {
         Err(error) => return Err(error).about(Step::MakeFolder, path.display()),
     }
     // Never through a symbolic link: its owner would choose what root changes.
-    let folder = open(path, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).about(Step::OpenFolder, path.display())?;
+    let folder = open(path, OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+        .about(Step::OpenFolder, path.display())?;
     fchown(&folder, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid))).about(Step::OwnFolder, path.display())?;
     fchmod(&folder, Mode::from_raw_mode(mode)).about(Step::OwnFolder, path.display())?;
     Ok(folder)
@@ -76,7 +86,13 @@ fn folder(path: &Path, owner: Owner, mode: u32) -> Result<OwnedFd, Failure> {
 
 /// A predecessor that was just killed may hold its lock for a moment more, in a child that did not execute yet.
 fn lock(path: &Path) -> Result<OwnedFd, Failure> {
-    let lock = openat(CWD, path, OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from_raw_mode(0o600)).about(Step::Lock, path.display())?;
+    let lock = openat(
+        CWD,
+        path,
+        OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+        Mode::from_raw_mode(0o600),
+    )
+    .about(Step::Lock, path.display())?;
     for _ in 0..20 {
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(lock),
@@ -84,5 +100,8 @@ fn lock(path: &Path) -> Result<OwnedFd, Failure> {
             Err(error) => return Err(error).about(Step::Lock, path.display()),
         }
     }
-    Err(Errno::WOULDBLOCK).about(Step::Lock, format_args!("{} (another launcher serves this name)", path.display()))
+    Err(Errno::WOULDBLOCK).about(
+        Step::Lock,
+        format_args!("{} (another launcher serves this name)", path.display()),
+    )
 }

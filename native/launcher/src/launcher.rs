@@ -13,6 +13,7 @@ use crate::step::{Failure, Step};
 use crate::sweep::sweep;
 use crate::uids::Uids;
 use rustix::mount::MountAttrFlags;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub struct Launcher {
@@ -24,6 +25,7 @@ pub struct Launcher {
     pub layers: Layers,
     pub scratches: Scratches,
     pub stages: Stages,
+    pub spool: OwnedFd,
     pub agent: Program,
     pub converter: Program,
     next_id: AtomicU64,
@@ -39,7 +41,12 @@ impl Launcher {
         let (roots_at, mounts) = (instance.mount_point("roots")?, instance.mount_point("mounts")?);
         let (namespaces, roots) = MountNamespaces::make(|| Roots::furnish(&roots_at))?;
         // In the store alone: every mount of a layer, a disk, a stage.
-        let tmpfs = mounts::make(Step::MakeFolder, "tmpfs", &[Set::Text("mode", "0700")], MountAttrFlags::empty())?;
+        let tmpfs = mounts::make(
+            Step::MakeFolder,
+            "tmpfs",
+            &[Set::Text("mode", "0700")],
+            MountAttrFlags::empty(),
+        )?;
         mounts::attach(tmpfs, &mounts)?;
         Ok(Box::leak(Box::new(Self {
             namespaces,
@@ -48,6 +55,7 @@ impl Launcher {
             layers: Layers::new(state.layers, mounts.clone()),
             stages: Stages::make(&mounts)?,
             scratches: Scratches::new(state.scratch, mounts),
+            spool: state.spool,
             agent: Program::load("caisson-agent", &command.agent)?,
             converter: Program::load("caisson-converter", &command.converter)?,
             cgroups,

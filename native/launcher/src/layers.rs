@@ -3,7 +3,9 @@ use crate::log;
 use crate::loops::Loop;
 use crate::mounts::{self, Option as Set};
 use crate::step::{At, Failure, Step};
-use rustix::fs::{AtFlags, Mode, OFlags, Stat, fgetxattr, flistxattr, fstat, openat, unlinkat};
+use rustix::fs::{
+    AtFlags, Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fgetxattr, flistxattr, fstat, fsync, linkat, openat, unlinkat,
+};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::collections::HashMap;
@@ -43,6 +45,14 @@ impl LayerKey {
         (hex.len() == 64 && hex.bytes().all(is_hex)).then(|| Self(text.to_owned()))
     }
 
+    pub fn of_diff_id(digest: &str) -> Option<Self> {
+        Self::parse(&format!("sha256-{}", digest.strip_prefix("sha256:")?))
+    }
+
+    pub fn of_chain_id(digest: &str) -> Option<Self> {
+        Self::parse(&format!("chain-{}", digest.strip_prefix("sha256:")?))
+    }
+
     pub fn file_name(&self) -> String {
         format!("{}.sqfs", self.0)
     }
@@ -70,7 +80,11 @@ pub struct RootAttributes {
 
 impl Layers {
     pub fn new(store: OwnedFd, mounts: PathBuf) -> Self {
-        Self { store, mounts, kept: Mutex::default() }
+        Self {
+            store,
+            mounts,
+            kept: Mutex::default(),
+        }
     }
 
     pub fn take(&self, key: &LayerKey) -> Result<Arc<Layer>, Failure> {
@@ -95,7 +109,13 @@ impl Layers {
         }
         kept.make_room();
         let layer = Arc::default();
-        kept.slots.insert(key.clone(), Slot { layer: Arc::clone(&layer), last_use });
+        kept.slots.insert(
+            key.clone(),
+            Slot {
+                layer: Arc::clone(&layer),
+                last_use,
+            },
+        );
         layer
     }
 
@@ -104,12 +124,43 @@ impl Layers {
         let file = openat(&self.store, key.file_name(), flags, Mode::empty()).about(Step::OpenLayer, key.as_str())?;
         let device = Loop::attach(file, true)?;
         let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
-        let mount = mounts::make(Step::MountLayer, "squashfs", &[Set::Text("source", &device.path), Set::Flag("ro")], attributes)?;
+        let mount = mounts::make(
+            Step::MountLayer,
+            "squashfs",
+            &[Set::Text("source", &device.path), Set::Flag("ro")],
+            attributes,
+        )?;
         let root = RootAttributes::of(&mount).about(Step::MountLayer, key.as_str())?;
         let mount_point = mounts::place(&self.mounts, key.as_str())?;
-        let layer = Layer { mount, root, mount_point };
+        let layer = Layer {
+            mount,
+            root,
+            mount_point,
+        };
         mounts::attach(&layer.mount, &layer.mount_point)?;
         Ok(layer)
+    }
+
+    /// Without a name until `publish`: a crash leaves nothing behind.
+    pub fn new_file(&self) -> Result<OwnedFd, Failure> {
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        openat(&self.store, ".", flags, Mode::from_raw_mode(0o600)).at(Step::OpenOutput)
+    }
+
+    /// Nobody else may have `file` open for writing any more. Returns its size.
+    pub fn publish(&self, file: &OwnedFd, key: &LayerKey, group: u32) -> Result<u64, Failure> {
+        let size = fstat(file).at(Step::Publish)?.st_size as u64;
+        fchown(file, Some(Uid::ROOT), Some(Gid::from_raw(group))).at(Step::Publish)?;
+        fchmod(file, Mode::from_raw_mode(0o440)).at(Step::Publish)?;
+        // Its bytes before its name: after a crash a name in the store means a whole layer.
+        fsync(file).at(Step::Publish)?;
+        match linkat(file, "", &self.store, key.file_name(), AtFlags::EMPTY_PATH) {
+            // Another conversion of the same layer was first.
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error).about(Step::Publish, key.as_str()),
+        }
+        fsync(&self.store).at(Step::Publish)?;
+        Ok(size)
     }
 
     /// EBUSY while a sandbox uses it.
@@ -127,7 +178,9 @@ impl Kept {
     fn make_room(&mut self) {
         while self.slots.len() >= KEPT {
             let unused = self.slots.iter().filter(|(_, slot)| !slot.in_use());
-            let Some(oldest) = unused.min_by_key(|(_, slot)| slot.last_use).map(|(key, _)| key.clone()) else { return };
+            let Some(oldest) = unused.min_by_key(|(_, slot)| slot.last_use).map(|(key, _)| key.clone()) else {
+                return;
+            };
             self.slots.remove(&oldest);
         }
     }
@@ -145,8 +198,15 @@ impl Slot {
 impl RootAttributes {
     fn of(mount: &OwnedFd) -> rustix::io::Result<Self> {
         let root = openat(mount, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let Stat { st_mode, st_uid, st_gid, .. } = fstat(&root)?;
-        Ok(Self { mode: st_mode & 0o7777, uid: st_uid, gid: st_gid, attributes: user_attributes(&root)? })
+        let Stat {
+            st_mode, st_uid, st_gid, ..
+        } = fstat(&root)?;
+        Ok(Self {
+            mode: st_mode & 0o7777,
+            uid: st_uid,
+            gid: st_gid,
+            attributes: user_attributes(&root)?,
+        })
     }
 
     /// What the upper folder of a new scratch disk has.
@@ -163,7 +223,10 @@ fn user_attributes(root: &OwnedFd) -> rustix::io::Result<Vec<(CString, Vec<u8>)>
         other => other?,
     };
     let mut attributes = Vec::new();
-    for name in names[..length].split(|&byte| byte == 0).filter(|name| name.starts_with(b"user.")) {
+    for name in names[..length]
+        .split(|&byte| byte == 0)
+        .filter(|name| name.starts_with(b"user."))
+    {
         let name = CString::new(name).map_err(|_| Errno::INVAL)?;
         let mut value = vec![0; 64 << 10];
         let length = fgetxattr(root, &name, &mut value)?;
@@ -190,7 +253,13 @@ mod tests {
         let hex = "0123456789abcdef".repeat(4);
         assert!(LayerKey::parse(&format!("sha256-{hex}")).is_some());
         assert!(LayerKey::parse(&format!("chain-{hex}")).is_some());
-        for bad in [format!("sha256:{hex}"), format!("sha512-{hex}"), format!("sha256-{hex}0"), format!("sha256-../{}", &hex[3..]), hex.to_uppercase()] {
+        for bad in [
+            format!("sha256:{hex}"),
+            format!("sha512-{hex}"),
+            format!("sha256-{hex}0"),
+            format!("sha256-../{}", &hex[3..]),
+            hex.to_uppercase(),
+        ] {
             assert!(LayerKey::parse(&bad).is_none(), "{bad}");
         }
     }

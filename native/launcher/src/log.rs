@@ -4,5 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub fn warning(message: &str) {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    eprintln!("{}", json!({ "time": since.as_millis() as u64, "level": "warn", "process": "launcher", "message": message }));
+    eprintln!(
+        "{}",
+        json!({ "time": since.as_millis() as u64, "level": "warn", "process": "launcher", "message": message })
+    );
 }

@@ -44,7 +44,8 @@ struct Config {
 
 impl Loop {
     pub fn attach(file: impl AsFd, read_only: bool) -> Result<Self, Failure> {
-        let control = openat(CWD, "/dev/loop-control", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).about(Step::Loop, "/dev/loop-control")?;
+        let control = openat(CWD, "/dev/loop-control", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
+            .about(Step::Loop, "/dev/loop-control")?;
         for _ in 0..TRIES {
             let number = sys::ioctl_none(&control, LOOP_CTL_GET_FREE).about(Step::Loop, "LOOP_CTL_GET_FREE")?;
             let path = format!("/dev/loop{number}");

@@ -7,6 +7,7 @@ mod cgroup;
 mod channel;
 mod child;
 mod conversation;
+mod convert;
 mod enter;
 mod instance;
 mod launcher;

@@ -19,7 +19,9 @@ pub fn make(step: Step, file_system: &str, options: &[Option<'_>], attributes: M
     for option in options {
         match option {
             Option::Flag(name) => fsconfig_set_flag(&context, *name).about(step, name)?,
-            Option::Text(name, value) => fsconfig_set_string(&context, *name, *value).about(step, format_args!("{name}={value}"))?,
+            Option::Text(name, value) => {
+                fsconfig_set_string(&context, *name, *value).about(step, format_args!("{name}={value}"))?
+            }
         }
     }
     fsconfig_create(&context).at(step)?;

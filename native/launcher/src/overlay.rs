@@ -3,10 +3,10 @@ use crate::layers::{Layer, RootAttributes};
 use crate::log;
 use crate::mounts::{self, Option as Set};
 use crate::scratch::Scratch;
+use crate::spec::MAX_LAYERS;
 use crate::step::{At, Failure, Step};
 use crate::sys;
 use crate::uids::UidRange;
-use crate::spec::MAX_LAYERS;
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid, XattrFlags, fchmod, fchown, fsetxattr, openat};
 use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -15,8 +15,12 @@ use std::sync::Arc;
 
 /// Inode numbers stay those of the layers (xino needs 64 bits of them, which 32-bit programs cannot take), directories of a layer are
 /// never renamed (a redirect is followed by name: no layer of ours holds one), and hard links need no index on a disk that is used once.
-const CHOICES: [Set<'_>; 4] =
-    [Set::Text("xino", "off"), Set::Text("redirect_dir", "nofollow"), Set::Text("index", "off"), Set::Text("metacopy", "off")];
+const CHOICES: [Set<'_>; 4] = [
+    Set::Text("xino", "off"),
+    Set::Text("redirect_dir", "nofollow"),
+    Set::Text("index", "off"),
+    Set::Text("metacopy", "off"),
+];
 
 /// Where clones are attached while an overlay is made of them: kernels before 6.15 take no others. It is a mount itself, so that a single
 /// unmount takes all of them away, when there is time for it.
@@ -32,7 +36,13 @@ pub struct Stages {
 }
 
 /// For a sandbox to write to. Layers are given oldest first. The mount is attached nowhere yet.
-pub fn writable(layers: &[Arc<Layer>], ids: impl AsFd, range: &UidRange, scratch: &Scratch, stage: &mut Stage) -> Result<OwnedFd, Failure> {
+pub fn writable(
+    layers: &[Arc<Layer>],
+    ids: impl AsFd,
+    range: &UidRange,
+    scratch: &Scratch,
+    stage: &mut Stage,
+) -> Result<OwnedFd, Failure> {
     if let Some(top) = layers.last() {
         dress_upper(scratch, &top.root, range)?;
     }
@@ -40,7 +50,11 @@ pub fn writable(layers: &[Arc<Layer>], ids: impl AsFd, range: &UidRange, scratch
     let (upper, work) = (scratch.folder("upper"), scratch.folder("work"));
     let mut options: Vec<Set<'_>> = lowers.iter().map(|path| Set::Text("lowerdir+", path)).collect();
     // Volatile: to sync a disk that is thrown away would only cost time.
-    options.extend([Set::Text("upperdir", &upper), Set::Text("workdir", &work), Set::Flag("volatile")]);
+    options.extend([
+        Set::Text("upperdir", &upper),
+        Set::Text("workdir", &work),
+        Set::Flag("volatile"),
+    ]);
     make(options)
 }
 
@@ -56,7 +70,12 @@ pub fn read_only(layers: &[Arc<Layer>], ids: impl AsFd, stage: &mut Stage) -> Re
 
 fn make(mut options: Vec<Set<'_>>) -> Result<OwnedFd, Failure> {
     options.extend(CHOICES);
-    mounts::make(Step::MountOverlay, "overlay", &options, MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID)
+    mounts::make(
+        Step::MountOverlay,
+        "overlay",
+        &options,
+        MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID,
+    )
 }
 
 fn clone(layer: &Layer, ids: impl AsFd) -> Result<OwnedFd, Failure> {
@@ -88,11 +107,17 @@ impl Stages {
             mounts::place(&points, &index.to_string())?;
         }
         let points = openat(CWD, &points, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).about(Step::MakeFolder, "stage")?;
-        Ok(Self { mounts: mounts.to_owned(), points })
+        Ok(Self {
+            mounts: mounts.to_owned(),
+            points,
+        })
     }
 
     pub fn stage(&self, id: &str) -> Result<Stage, Failure> {
-        let stage = Stage { path: mounts::place(&self.mounts, &format!("{id}.stage"))?, clones: Vec::new() };
+        let stage = Stage {
+            path: mounts::place(&self.mounts, &format!("{id}.stage"))?,
+            clones: Vec::new(),
+        };
         let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
         let points = open_tree(&self.points, "", flags).at(Step::CloneTree)?;
         mounts::attach(points, &stage.path)?;
@@ -108,7 +133,11 @@ impl Stage {
             mounts::attach(&clone, &self.path.join(index.to_string()))?;
             self.clones.push(clone);
         }
-        Ok(self.clones.iter().map(|clone| format!("/proc/self/fd/{}", clone.as_raw_fd())).collect())
+        Ok(self
+            .clones
+            .iter()
+            .map(|clone| format!("/proc/self/fd/{}", clone.as_raw_fd()))
+            .collect())
     }
 
     /// The overlay has clones of its own by now.

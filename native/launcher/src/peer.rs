@@ -14,13 +14,22 @@ pub struct Peer {
 
 impl Peer {
     pub fn new(stream: UnixStream) -> Self {
-        Self { stream, decoder: Decoder::new() }
+        Self {
+            stream,
+            decoder: Decoder::new(),
+        }
     }
 
     /// A request that has come in whole.
     pub fn pull(&mut self) -> Result<Option<request::Request>, Failure> {
-        let Some(request) = self.decoder.pull().map_err(broken)? else { return Ok(None) };
-        request.request.ok_or(Errno::PROTO).about(Step::Frame, "unknown request").map(Some)
+        let Some(request) = self.decoder.pull().map_err(broken)? else {
+            return Ok(None);
+        };
+        request
+            .request
+            .ok_or(Errno::PROTO)
+            .about(Step::Frame, "unknown request")
+            .map(Some)
     }
 
     /// Waits for bytes, once. False when the worker has closed.
@@ -58,7 +67,11 @@ impl Peer {
 
     pub fn fail(&mut self, failure: &Failure) {
         let message = failure.to_string();
-        self.send(event::Event::Failed(Failed { step: failure.step.name().into(), errno: failure.errno, message }));
+        self.send(event::Event::Failed(Failed {
+            step: failure.step.name().into(),
+            errno: failure.errno,
+            message,
+        }));
     }
 
     /// Nothing more is expected of it but to close.
@@ -75,5 +88,9 @@ impl AsFd for Peer {
 }
 
 fn broken(error: FrameError) -> Failure {
-    Failure { step: Step::Frame, subject: error.to_string(), errno: libc::EPROTO }
+    Failure {
+        step: Step::Frame,
+        subject: error.to_string(),
+        errno: libc::EPROTO,
+    }
 }

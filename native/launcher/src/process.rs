@@ -23,16 +23,30 @@ pub struct Process {
 }
 
 impl Process {
-    /// Returns when the plan's program is executed. The child is in `cgroup` before it does anything.
-    pub fn spawn(plan: &Plan<'_>, cgroup: &Cgroup, uids: &UidRange, namespaces: &MountNamespaces) -> Result<Self, Failure> {
-        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).at(Step::Clone)?;
+    /// Returns when the plan's program is executed. The child is in `cgroup` before it does anything. `furnish` is called once its root
+    /// stands, if the plan has it pause there.
+    pub fn spawn(
+        plan: &Plan<'_>,
+        cgroup: &Cgroup,
+        uids: &UidRange,
+        namespaces: &MountNamespaces,
+        furnish: impl FnOnce(&Self) -> Result<(), Failure>,
+    ) -> Result<Self, Failure> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).at(Step::Clone)?;
         let process = namespaces.in_base(|| clone(plan, cgroup, &theirs))?;
         // Ours alone must hold it open, or the child's exec would never show as its end.
         drop(theirs);
         process.map_ids(uids)?;
         cgroup.take_in(process.pid)?;
         write(&ours, b"g").at(Step::WaitForChild)?;
-        expect_exec(&ours)?;
+        if plan.pauses {
+            expect(&ours, child::ROOTED.len())?;
+            furnish(&process)?;
+            write(&ours, b"g").at(Step::WaitForChild)?;
+        }
+        // Its end closes when it executes.
+        expect(&ours, 0)?;
         Ok(process)
     }
 
@@ -46,12 +60,18 @@ impl Process {
     }
 
     pub fn namespace(&self, name: &str) -> Result<OwnedFd, Failure> {
-        self.open(&format!("ns/{name}"), OFlags::RDONLY).about(Step::OpenNamespace, name)
+        self.open(&format!("ns/{name}"), OFlags::RDONLY)
+            .about(Step::OpenNamespace, name)
     }
 
     /// Its pid cannot be another's: it is ours to wait for, and we did not yet.
     fn open(&self, file: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        openat(CWD, format!("/proc/{}/{file}", self.pid), flags | OFlags::CLOEXEC, Mode::empty())
+        openat(
+            CWD,
+            format!("/proc/{}/{file}", self.pid),
+            flags | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
     }
 
     pub fn wait(&mut self) -> Result<&WaitIdStatus, Failure> {
@@ -88,13 +108,21 @@ fn clone(plan: &Plan<'_>, cgroup: &Cgroup, theirs: &OwnedFd) -> Result<Process, 
     }
 }
 
-fn expect_exec(ours: &OwnedFd) -> Result<(), Failure> {
+fn expect(ours: &OwnedFd, bytes: usize) -> Result<(), Failure> {
     let mut report = [0; REPORT_BYTES];
     match read(ours, &mut report).at(Step::WaitForChild)? {
-        0 => Ok(()),
+        count if count == bytes => Ok(()),
         REPORT_BYTES => Err(child::parse_report(&report).map_or(
-            Failure { step: Step::WaitForChild, subject: "report".into(), errno: libc::EPROTO },
-            |(step, index, errno)| Failure { step, subject: if index > 0 { index.to_string() } else { String::new() }, errno },
+            Failure {
+                step: Step::WaitForChild,
+                subject: "report".into(),
+                errno: libc::EPROTO,
+            },
+            |(step, index, errno)| Failure {
+                step,
+                subject: if index > 0 { index.to_string() } else { String::new() },
+                errno,
+            },
         )),
         _ => Err(Errno::PROTO).at(Step::WaitForChild),
     }

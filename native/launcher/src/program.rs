@@ -16,7 +16,11 @@ impl Program {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::EXEC;
         let mut memory = File::from(memfd_create(name, flags).about(Step::LoadProgram, name)?);
         copy(&mut source, &mut memory).about(Step::LoadProgram, path.display())?;
-        fcntl_add_seals(&memory, SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE).about(Step::LoadProgram, name)?;
+        fcntl_add_seals(
+            &memory,
+            SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE,
+        )
+        .about(Step::LoadProgram, name)?;
         Ok(Self { file: memory.into() })
     }
 }

@@ -3,10 +3,10 @@
 use crate::mounts::{self, Option as Set};
 use crate::step::{At, Failure, Step};
 use crate::sys;
-use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
-use rustix::mount::{MountAttrFlags, OpenTreeFlags, open_tree};
+use rustix::fs::{CWD, FileType, Mode, chmod, makedev, mknodat};
+use rustix::mount::MountAttrFlags;
 use std::ffi::CString;
-use std::fs::{create_dir_all, read_link};
+use std::fs::create_dir_all;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -16,7 +16,14 @@ pub struct Roots {
     pub converter: CString,
 }
 
-const DEVICES: [(&str, u32, u32); 6] = [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
+const DEVICES: [(&str, u32, u32); 6] = [
+    ("null", 1, 3),
+    ("zero", 1, 5),
+    ("full", 1, 7),
+    ("random", 1, 8),
+    ("urandom", 1, 9),
+    ("tty", 5, 0),
+];
 const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -28,13 +35,21 @@ const LINKS: [(&str, &str); 5] = [
 impl Roots {
     pub fn furnish(at: &Path) -> Result<Self, Failure> {
         let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID;
-        let tmpfs = mounts::make(Step::MakeRoots, "tmpfs", &[Set::Text("mode", "0755"), Set::Text("size", "1m")], attributes)?;
+        let tmpfs = mounts::make(
+            Step::MakeRoots,
+            "tmpfs",
+            &[Set::Text("mode", "0755"), Set::Text("size", "1m")],
+            attributes,
+        )?;
         mounts::attach(&tmpfs, at)?;
         let (sandbox, converter) = (at.join("sandbox"), at.join("converter"));
         furnish_sandbox(&sandbox)?;
         furnish_converter(&converter)?;
         sys::mount_setattr(&tmpfs, 0, sys::MOUNT_ATTR_RDONLY).at(Step::MakeRoots)?;
-        Ok(Self { sandbox: c_path(&sandbox)?, converter: c_path(&converter)? })
+        Ok(Self {
+            sandbox: c_path(&sandbox)?,
+            converter: c_path(&converter)?,
+        })
     }
 }
 
@@ -43,37 +58,28 @@ fn furnish_sandbox(root: &Path) -> Result<(), Failure> {
     for (name, major, minor) in DEVICES {
         device(&root.join("dev").join(name), major, minor)?;
     }
-    LINKS.iter().try_for_each(|(name, target)| link(target, &root.join("dev").join(name)))
+    LINKS
+        .iter()
+        .try_for_each(|(name, target)| link(target, &root.join("dev").join(name)))
 }
 
-/// The converter runs the host's tar2sqfs, which needs the host's libraries.
+/// It executes nothing, and names no file but what is below /lower.
 fn furnish_converter(root: &Path) -> Result<(), Failure> {
-    folders(root, &["proc", "usr", "lower", "dev"])?;
-    device(&root.join("dev/null"), 1, 3)?;
-    for name in ["bin", "sbin", "lib", "lib32", "lib64", "libx32"] {
-        // Where /lib is no link into /usr, there is nothing to find below it that /usr does not have.
-        if let Ok(target) = read_link(Path::new("/").join(name)) {
-            link(&target.to_string_lossy(), &root.join(name))?;
-        }
-    }
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    let usr = open_tree(CWD, "/usr", flags).about(Step::CloneTree, "/usr")?;
-    let attributes = sys::MOUNT_ATTR_RDONLY | sys::MOUNT_ATTR_NOSUID | sys::MOUNT_ATTR_NODEV;
-    sys::mount_setattr(&usr, libc::AT_RECURSIVE, attributes).about(Step::SetMount, "/usr")?;
-    mounts::attach(&usr, &root.join("usr"))
+    folders(root, &["lower", "dev"])?;
+    device(&root.join("dev/null"), 1, 3)
 }
 
 fn folders(root: &Path, names: &[&str]) -> Result<(), Failure> {
-    names.iter().try_for_each(|name| create_dir_all(root.join(name)).about(Step::MakeRoots, name))
+    names
+        .iter()
+        .try_for_each(|name| create_dir_all(root.join(name)).about(Step::MakeRoots, name))
 }
 
 fn device(path: &Path, major: u32, minor: u32) -> Result<(), Failure> {
-    // The mask of the launcher's parent has no say.
-    let node = || -> Result<(), Failure> {
-        mknodat(CWD, path, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor)).about(Step::MakeRoots, path.display())?;
-        rustix::fs::chmod(path, Mode::from_raw_mode(0o666)).about(Step::MakeRoots, path.display())
-    };
-    node()
+    let mode = Mode::from_raw_mode(0o666);
+    mknodat(CWD, path, FileType::CharacterDevice, mode, makedev(major, minor)).about(Step::MakeRoots, path.display())?;
+    // The umask had its say.
+    chmod(path, mode).about(Step::MakeRoots, path.display())
 }
 
 fn link(target: &str, path: &Path) -> Result<(), Failure> {
@@ -81,5 +87,7 @@ fn link(target: &str, path: &Path) -> Result<(), Failure> {
 }
 
 fn c_path(path: &Path) -> Result<CString, Failure> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| rustix::io::Errno::INVAL).about(Step::MakeRoots, path.display())
+    CString::new(path.as_os_str().as_bytes())
+        .map_err(|_| rustix::io::Errno::INVAL)
+        .about(Step::MakeRoots, path.display())
 }

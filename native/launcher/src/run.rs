@@ -33,7 +33,12 @@ struct Ready {
 
 impl<'a> Run<'a> {
     pub fn new(sandbox: &'a mut Sandbox, peer: &'a mut Peer) -> Self {
-        Self { sandbox, peer, watch: None, stopped: None }
+        Self {
+            sandbox,
+            peer,
+            watch: None,
+            stopped: None,
+        }
     }
 
     pub fn follow(mut self) -> Result<(), Failure> {
@@ -65,12 +70,22 @@ impl<'a> Run<'a> {
             Err(Errno::INTR) => return Ok(Ready::default()),
             Err(error) => return Err(error).at(Step::Watch),
         }
-        let is_ready = |index: usize| descriptors.get(index).is_some_and(|descriptor| !descriptor.revents().is_empty());
-        Ok(Ready { peer: is_ready(0), agent: is_ready(1), memory: is_ready(2) })
+        let is_ready = |index: usize| {
+            descriptors
+                .get(index)
+                .is_some_and(|descriptor| !descriptor.revents().is_empty())
+        };
+        Ok(Ready {
+            peer: is_ready(0),
+            agent: is_ready(1),
+            memory: is_ready(2),
+        })
     }
 
     fn look_at_limits(&mut self, ready: &Ready) -> Result<(), Failure> {
-        let Some(watch) = self.watch.as_mut().filter(|_| self.stopped.is_none()) else { return Ok(()) };
+        let Some(watch) = self.watch.as_mut().filter(|_| self.stopped.is_none()) else {
+            return Ok(());
+        };
         let reason = if ready.memory && watch.oom.fired() {
             Some(StopReason::Oom)
         } else {
@@ -108,7 +123,9 @@ impl<'a> Run<'a> {
         let start = spec::Start::check(start)?;
         let oom = self.sandbox.start(&start)?;
         self.watch = Some(Watch::new(oom, &start, Instant::now()));
-        self.peer.send(Event::Started(Started { took_us: asked.elapsed().as_micros() as u64 }));
+        self.peer.send(Event::Started(Started {
+            took_us: asked.elapsed().as_micros() as u64,
+        }));
         self.sandbox.tidy();
         Ok(())
     }
@@ -136,5 +153,8 @@ impl<'a> Run<'a> {
 }
 
 fn timespec(duration: Duration) -> Timespec {
-    Timespec { tv_sec: duration.as_secs() as i64, tv_nsec: duration.subsec_nanos().into() }
+    Timespec {
+        tv_sec: duration.as_secs() as i64,
+        tv_nsec: duration.subsec_nanos().into(),
+    }
 }

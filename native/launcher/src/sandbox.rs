@@ -18,10 +18,30 @@ use std::path::Path;
 use std::sync::Arc;
 
 const MOUNTS: [Mount; 4] = [
-    Mount { kind: c"proc", target: c"proc", flags: NOTHING_SPECIAL, options: None },
-    Mount { kind: c"sysfs", target: c"sys", flags: NOTHING_SPECIAL.union(MountFlags::RDONLY), options: None },
-    Mount { kind: c"devpts", target: c"dev/pts", flags: MountFlags::NOSUID.union(MountFlags::NOEXEC), options: Some(c"newinstance,ptmxmode=0666,mode=0620,gid=5") },
-    Mount { kind: c"tmpfs", target: c"dev/shm", flags: MountFlags::NOSUID.union(MountFlags::NODEV), options: Some(c"mode=1777") },
+    Mount {
+        kind: c"proc",
+        target: c"proc",
+        flags: NOTHING_SPECIAL,
+        options: None,
+    },
+    Mount {
+        kind: c"sysfs",
+        target: c"sys",
+        flags: NOTHING_SPECIAL.union(MountFlags::RDONLY),
+        options: None,
+    },
+    Mount {
+        kind: c"devpts",
+        target: c"dev/pts",
+        flags: MountFlags::NOSUID.union(MountFlags::NOEXEC),
+        options: Some(c"newinstance,ptmxmode=0666,mode=0620,gid=5"),
+    },
+    Mount {
+        kind: c"tmpfs",
+        target: c"dev/shm",
+        flags: MountFlags::NOSUID.union(MountFlags::NODEV),
+        options: Some(c"mode=1777"),
+    },
 ];
 const NOTHING_SPECIAL: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC);
 
@@ -69,12 +89,21 @@ impl Sandbox {
         self.group.payload.limit(&start.limits)?;
         let oom = self.group.payload.oom_event()?;
         if start.disk_bytes != self.scratch.bytes {
-            self.scratch = self.launcher.scratches.make(&format!("{}.larger", self.id), start.disk_bytes, self.uids.first)?;
+            self.scratch = self
+                .launcher
+                .scratches
+                .make(&format!("{}.larger", self.id), start.disk_bytes, self.uids.first)?;
         }
-        self.layers = start.layers.iter().map(|key| self.launcher.layers.take(key)).collect::<Result<_, _>>()?;
+        self.layers = start
+            .layers
+            .iter()
+            .map(|key| self.launcher.layers.take(key))
+            .collect::<Result<_, _>>()?;
         let root = overlay::writable(&self.layers, &self.user_namespace, &self.uids, &self.scratch, &mut self.stage)?;
         // Nothing of a client has run in there yet, so the path leads where the agent's root was made.
-        self.launcher.namespaces.inside(&self.mount_namespace, || mounts::attach(&root, Path::new("/rootfs")))?;
+        self.launcher
+            .namespaces
+            .inside(&self.mount_namespace, || mounts::attach(&root, Path::new("/rootfs")))?;
         Ok(oom)
     }
 
@@ -91,15 +120,24 @@ impl Sandbox {
 fn start_agent(launcher: &Launcher, group: &Group, uids: &UidRange, listener: &OwnedFd) -> Result<Process, Failure> {
     let doors = group.payload.doors()?;
     let descriptors: Vec<BorrowedFd<'_>> = [listener].into_iter().chain(&doors).map(AsFd::as_fd).collect();
-    let count = CString::new(doors.len().to_string()).map_err(|_| rustix::io::Errno::INVAL).at(Step::Exec)?;
-    let args: [*const c_char; 5] = [c"caisson-agent".as_ptr(), c"container".as_ptr(), c"--cgroup-fds".as_ptr(), count.as_ptr(), std::ptr::null()];
+    let count = CString::new(doors.len().to_string())
+        .map_err(|_| rustix::io::Errno::INVAL)
+        .at(Step::Exec)?;
+    let args: [*const c_char; 5] = [
+        c"caisson-agent".as_ptr(),
+        c"container".as_ptr(),
+        c"--cgroup-fds".as_ptr(),
+        count.as_ptr(),
+        std::ptr::null(),
+    ];
     let plan = Plan {
         root: &launcher.roots.sandbox,
         mounts: &MOUNTS,
         descriptors: &descriptors,
         program: launcher.agent.file.as_fd(),
         args: &args,
+        pauses: false,
         confinement: None,
     };
-    Process::spawn(&plan, &group.agent, uids, &launcher.namespaces)
+    Process::spawn(&plan, &group.agent, uids, &launcher.namespaces, |_| Ok(()))
 }

@@ -43,14 +43,25 @@ pub fn serve(command: &Serve) -> Result<(), Failure> {
 fn die_with_parent() -> Result<(), Failure> {
     let parent = getppid();
     set_parent_process_death_signal(Some(Signal::KILL)).at(Step::DieWithParent)?;
-    if getppid() == parent { Ok(()) } else { Err(Errno::SRCH).at(Step::DieWithParent) }
+    if getppid() == parent {
+        Ok(())
+    } else {
+        Err(Errno::SRCH).at(Step::DieWithParent)
+    }
 }
 
 fn prepare_process() -> Result<(), Failure> {
     umask(Mode::from_raw_mode(0o022));
     // A sandbox takes some fifteen descriptors.
     let limit = getrlimit(Resource::Nofile);
-    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).at(Step::Rlimit)
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    )
+    .at(Step::Rlimit)
 }
 
 fn listen(launcher: &Launcher) -> Result<(UnixListener, PathBuf), Failure> {
@@ -114,7 +125,10 @@ fn admit(stream: UnixStream, launcher: &'static Launcher) {
 }
 
 fn check_peer(stream: &UnixStream, launcher: &Launcher) -> Result<(), String> {
-    let uid = socket_peercred(stream).map_err(|error| format!("peer: {error}"))?.uid.as_raw();
+    let uid = socket_peercred(stream)
+        .map_err(|error| format!("peer: {error}"))?
+        .uid
+        .as_raw();
     if uid != 0 && uid != launcher.instance.worker.uid {
         return Err(format!("a connection of uid {uid} was refused"));
     }

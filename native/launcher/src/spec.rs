@@ -12,6 +12,8 @@ const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=64 << 40;
 const MILLISECONDS: RangeInclusive<u64> = 1..=604_800_000;
 /// A quota below one millisecond of a period is more than the kernel takes.
 const CPU_MILLIS: RangeInclusive<u64> = 10..=1_000_000;
+const LAYER_BYTES: RangeInclusive<u64> = 1..=1 << 40;
+const LAYER_ENTRIES: RangeInclusive<u64> = 1..=100_000_000;
 const PIDS: RangeInclusive<u64> = 1..=4_194_304;
 
 #[derive(Debug)]
@@ -43,6 +45,48 @@ impl Start {
     }
 }
 
+pub struct Convert {
+    pub key: LayerKey,
+    pub diff_id: String,
+    pub lowers: Vec<LayerKey>,
+    pub compression: &'static str,
+    pub max_bytes: u64,
+    pub max_entries: u64,
+}
+
+impl Convert {
+    pub fn check(convert: &launch::Convert) -> Result<Self, Failure> {
+        let key = if convert.chain_id.is_empty() {
+            LayerKey::of_diff_id(&convert.diff_id)
+        } else {
+            LayerKey::of_chain_id(&convert.chain_id)
+        };
+        let key = key.filter(|_| LayerKey::of_diff_id(&convert.diff_id).is_some());
+        let lowers = if convert.chain_id.is_empty() { 0..=0 } else { 1..=MAX_LAYERS };
+        Ok(Self {
+            key: key.map_or_else(|| refuse(format_args!("convert.diff_id or chain_id: sha256:<64 hex>")), Ok)?,
+            diff_id: convert.diff_id.clone(),
+            lowers: layers("convert.lowers", &convert.lowers, lowers)?,
+            compression: compression(convert)?,
+            max_bytes: within("convert.max_bytes", convert.max_bytes, LAYER_BYTES)?,
+            max_entries: within("convert.max_entries", convert.max_entries, LAYER_ENTRIES)?,
+        })
+    }
+}
+
+/// As the converter's command line has it.
+fn compression(convert: &launch::Convert) -> Result<&'static str, Failure> {
+    match launch::Compression::try_from(convert.compression) {
+        Ok(launch::Compression::None) => Ok("none"),
+        Ok(launch::Compression::Gzip) => Ok("gzip"),
+        Ok(launch::Compression::Zstd) => Ok("zstd"),
+        Err(_) => refuse(format_args!(
+            "convert.compression {}: NONE, GZIP or ZSTD",
+            convert.compression
+        )),
+    }
+}
+
 /// The worker may stop for its own reasons; what the launcher observes is not the worker's to claim.
 pub fn stop_reason(stop: &launch::Stop) -> Result<launch::StopReason, Failure> {
     use launch::StopReason::{Abandoned, Cancel, Output};
@@ -53,18 +97,30 @@ pub fn stop_reason(stop: &launch::Stop) -> Result<launch::StopReason, Failure> {
 }
 
 pub fn key(field: &str, text: &str) -> Result<LayerKey, Failure> {
-    LayerKey::parse(text).map_or_else(|| refuse(format_args!("{field} {text:?}: sha256-<64 hex> or chain-<64 hex>")), Ok)
+    LayerKey::parse(text).map_or_else(
+        || refuse(format_args!("{field} {text:?}: sha256-<64 hex> or chain-<64 hex>")),
+        Ok,
+    )
 }
 
 pub fn layers(field: &str, texts: &[String], count: RangeInclusive<usize>) -> Result<Vec<LayerKey>, Failure> {
     if !count.contains(&texts.len()) {
-        return refuse(format_args!("{field} has {}: {} to {}", texts.len(), count.start(), count.end()));
+        return refuse(format_args!(
+            "{field} has {}: {} to {}",
+            texts.len(),
+            count.start(),
+            count.end()
+        ));
     }
     texts.iter().map(|text| key(field, text)).collect()
 }
 
 pub fn within(field: &str, value: u64, range: RangeInclusive<u64>) -> Result<u64, Failure> {
-    if range.contains(&value) { Ok(value) } else { refuse(format_args!("{field} {value}: {} to {}", range.start(), range.end())) }
+    if range.contains(&value) {
+        Ok(value)
+    } else {
+        refuse(format_args!("{field} {value}: {} to {}", range.start(), range.end()))
+    }
 }
 
 pub fn refuse<T>(what: std::fmt::Arguments<'_>) -> Result<T, Failure> {

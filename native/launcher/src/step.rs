@@ -79,7 +79,6 @@ steps! {
     NoNewPrivs => "no_new_privs",
     DieWithParent => "die with parent",
     Descriptors => "place descriptors",
-    Seccomp => "seccomp",
     Exec => "execute",
     OpenOutput => "open output",
     Converter => "converter",
@@ -116,7 +115,11 @@ impl<T, E: Into<Errno>> At<T> for Result<T, E> {
     }
 
     fn about(self, step: Step, subject: impl fmt::Display) -> Result<T, Failure> {
-        self.map_err(|error| Failure { step, subject: subject.to_string(), errno: error.into().0 })
+        self.map_err(|error| Failure {
+            step,
+            subject: subject.to_string(),
+            errno: error.into().0,
+        })
     }
 }
 

@@ -6,7 +6,9 @@ use rustix::fs::{AtFlags, Dir, FileType, unlinkat};
 
 pub fn sweep(instance: &Instance, cgroups: &Hierarchies) {
     cgroups.sweep();
-    let Ok(entries) = Dir::read_from(&instance.channels) else { return };
+    let Ok(entries) = Dir::read_from(&instance.channels) else {
+        return;
+    };
     for entry in entries.flatten().filter(|entry| entry.file_type() == FileType::Socket) {
         let _ = unlinkat(&instance.channels, entry.file_name(), AtFlags::empty());
     }

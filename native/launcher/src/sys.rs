@@ -22,13 +22,28 @@ struct MountAttr {
 
 /// `flags`: AT_RECURSIVE or 0. The mount is what `mount` is open on.
 pub fn mount_setattr(mount: impl AsFd, flags: i32, set: u64) -> Result<()> {
-    set_attributes(mount.as_fd(), flags, MountAttr { set, ..MountAttr::default() })
+    set_attributes(
+        mount.as_fd(),
+        flags,
+        MountAttr {
+            set,
+            ..MountAttr::default()
+        },
+    )
 }
 
 /// Files of `mount` belong to the ids that they would have in the user namespace.
 pub fn idmap(mount: impl AsFd, user_namespace: impl AsFd) -> Result<()> {
     let userns_fd = user_namespace.as_fd().as_raw_fd() as u64;
-    set_attributes(mount.as_fd(), 0, MountAttr { set: MOUNT_ATTR_IDMAP, userns_fd, ..MountAttr::default() })
+    set_attributes(
+        mount.as_fd(),
+        0,
+        MountAttr {
+            set: MOUNT_ATTR_IDMAP,
+            userns_fd,
+            ..MountAttr::default()
+        },
+    )
 }
 
 fn set_attributes(mount: BorrowedFd<'_>, flags: i32, attributes: MountAttr) -> Result<()> {
@@ -70,7 +85,8 @@ pub unsafe fn clone_into(namespaces: i32, cgroup: BorrowedFd<'_>) -> Result<Clon
         return Ok(Cloned::Child);
     }
     // SAFETY: the kernel opened it for us.
-    Ok(Cloned::Parent { pid: pid as i32, pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) } })
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Cloned::Parent { pid: pid as i32, pidfd })
 }
 
 /// # Safety
@@ -78,7 +94,16 @@ pub unsafe fn clone_into(namespaces: i32, cgroup: BorrowedFd<'_>) -> Result<Clon
 pub unsafe fn execute(program: BorrowedFd<'_>, args: *const *const c_char, env: *const *const c_char) -> Result<Infallible> {
     let empty: &CStr = c"";
     // SAFETY: as promised by the caller.
-    let result = unsafe { libc::syscall(libc::SYS_execveat, program.as_raw_fd(), empty.as_ptr(), args, env, libc::AT_EMPTY_PATH) };
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            program.as_raw_fd(),
+            empty.as_ptr(),
+            args,
+            env,
+            libc::AT_EMPTY_PATH,
+        )
+    };
     Err(check(result).err().unwrap_or(Errno::NOEXEC))
 }
 
@@ -126,13 +151,6 @@ pub fn signals_as_fd(signals: &[i32]) -> Result<OwnedFd> {
         let fd = check(libc::signalfd(-1, &raw const mask, libc::SFD_CLOEXEC).into())?;
         Ok(OwnedFd::from_raw_fd(fd as RawFd))
     }
-}
-
-/// For this process, for ever; `no_new_privs` must be set.
-pub fn set_filter(filter: &[seccompiler::sock_filter]) -> Result<()> {
-    let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut().cast() };
-    // SAFETY: both structures have the kernel's layout, and the kernel copies the filter.
-    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) }).map(drop)
 }
 
 /// For this thread alone: what it creates belongs to these ids, and it may do what they may.

@@ -44,7 +44,10 @@ impl Uids {
             taken.lock_block()?;
         }
         // The one that was free for longest: whatever still dies from an earlier sandbox has the most time to.
-        Ok(UidRange { first: taken.free.remove(0), uids: self })
+        Ok(UidRange {
+            first: taken.free.remove(0),
+            uids: self,
+        })
     }
 }
 
@@ -66,7 +69,13 @@ impl Taken {
 
 fn lock(block: u32) -> Result<Option<OwnedFd>, Failure> {
     let path = format!("{LOCKS}/{block:03}");
-    let file = openat(CWD, &path, OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW, Mode::from_raw_mode(0o600)).about(Step::TakeUids, &path)?;
+    let file = openat(
+        CWD,
+        &path,
+        OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+        Mode::from_raw_mode(0o600),
+    )
+    .about(Step::TakeUids, &path)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
         Err(Errno::WOULDBLOCK) => Ok(None),
@@ -88,6 +97,11 @@ impl UidRange {
 
 impl Drop for UidRange {
     fn drop(&mut self) {
-        self.uids.taken.lock().unwrap_or_else(PoisonError::into_inner).free.push(self.first);
+        self.uids
+            .taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .free
+            .push(self.first);
     }
 }

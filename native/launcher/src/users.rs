@@ -23,12 +23,19 @@ impl User {
     fn numbers(uid: &str, gid: &str) -> Option<Self> {
         let (uid, gid) = (uid.parse().ok()?, gid.parse().ok()?);
         // The highest number means "leave as it is" to the kernel.
-        (uid != u32::MAX && gid != u32::MAX).then_some(Self { uid, gid, groups: vec![gid] })
+        (uid != u32::MAX && gid != u32::MAX).then_some(Self {
+            uid,
+            gid,
+            groups: vec![gid],
+        })
     }
 
     fn named(name: &str) -> Option<Self> {
         let passwd = read_to_string("/etc/passwd").ok()?;
-        let fields: Vec<&str> = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields[0] == name)?;
+        let fields: Vec<&str> = passwd
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<_>>())
+            .find(|fields| fields[0] == name)?;
         let mut user = Self::numbers(fields.get(2)?, fields.get(3)?)?;
         let group = read_to_string("/etc/group").unwrap_or_default();
         user.groups.extend(group.lines().filter_map(|line| membership(line, name)));
@@ -38,5 +45,9 @@ impl User {
 
 fn membership(line: &str, name: &str) -> Option<u32> {
     let fields: Vec<&str> = line.split(':').collect();
-    fields.get(3)?.split(',').any(|member| member == name).then(|| fields[2].parse().ok())?
+    fields
+        .get(3)?
+        .split(',')
+        .any(|member| member == name)
+        .then(|| fields[2].parse().ok())?
 }

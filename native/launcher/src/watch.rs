@@ -23,10 +23,19 @@ pub struct Watch {
 impl Watch {
     pub fn new(oom: OomEvent, start: &Start, started: Instant) -> Self {
         let processors = available_parallelism().map_or(1.0, |count| count.get() as f64);
-        let rate = start.limits.cpu_millis.map_or(processors, |millis| (millis as f64 / 1_000.0).min(processors));
+        let rate = start
+            .limits
+            .cpu_millis
+            .map_or(processors, |millis| (millis as f64 / 1_000.0).min(processors));
         let cpu = Duration::from_millis(start.cpu_ms);
-        // A burst at the start of a period may be as long as the whole period's share.
-        let mut watch = Self { oom, started, wall: Duration::from_millis(start.wall_ms), cpu, cpu_rate: rate, next_look: started };
+        let mut watch = Self {
+            oom,
+            started,
+            wall: Duration::from_millis(start.wall_ms),
+            cpu,
+            cpu_rate: rate,
+            next_look: started,
+        };
         watch.plan_look(Duration::ZERO, started);
         watch
     }

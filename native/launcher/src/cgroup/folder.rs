@@ -21,7 +21,9 @@ impl From<OwnedFd> for Folder {
 impl Folder {
     pub fn open(&self, name: &str) -> Result<Self, Failure> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self(openat(&self.0, name, flags, Mode::empty()).about(Step::MakeCgroup, name)?))
+        Ok(Self(
+            openat(&self.0, name, flags, Mode::empty()).about(Step::MakeCgroup, name)?,
+        ))
     }
 
     pub fn make(&self, name: &str) -> Result<Self, Failure> {
@@ -69,17 +71,21 @@ impl Folder {
         field(&self.read(file).ok()?, name)
     }
 
-    pub fn has(&self, file: &str) -> bool {
-        self.open_to_read(file).is_ok()
-    }
-
     pub fn children(&self) -> Vec<String> {
-        let Ok(entries) = Dir::read_from(&self.0) else { return Vec::new() };
-        let folders = entries.flatten().filter(|entry| entry.file_type() == rustix::fs::FileType::Directory);
-        folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).filter(|name| name != "." && name != "..").collect()
+        let Ok(entries) = Dir::read_from(&self.0) else {
+            return Vec::new();
+        };
+        let folders = entries
+            .flatten()
+            .filter(|entry| entry.file_type() == rustix::fs::FileType::Directory);
+        folders
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .filter(|name| name != "." && name != "..")
+            .collect()
     }
 }
 
 pub fn field(text: &str, name: &str) -> Option<u64> {
-    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+    text.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }

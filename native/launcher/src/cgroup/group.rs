@@ -1,6 +1,6 @@
 use super::{AGENT, Cgroup, Half, Version, v2};
-use crate::step::Failure;
 use crate::log;
+use crate::step::Failure;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,12 @@ impl Group {
         }
         let (agent, payload) = (sandbox.child(Half::Agent.name())?, sandbox.child(Half::Payload.name())?);
         agent.limit(&AGENT)?;
-        Ok(Self { base, id: id.to_owned(), agent, payload })
+        Ok(Self {
+            base,
+            id: id.to_owned(),
+            agent,
+            payload,
+        })
     }
 }
 

@@ -69,17 +69,32 @@ impl Hierarchies {
 pub fn probe() -> Result<Cgroup, Failure> {
     let unified = unified()?;
     let offered = unified.read("cgroup.controllers")?;
-    if CONTROLLERS.iter().all(|controller| offered.split_whitespace().any(|word| word == *controller)) {
-        return Ok(Cgroup { version: Version::V2, folders: vec![unified] });
+    if CONTROLLERS
+        .iter()
+        .all(|controller| offered.split_whitespace().any(|word| word == *controller))
+    {
+        return Ok(Cgroup {
+            version: Version::V2,
+            folders: vec![unified],
+        });
     }
     let mounts = read_to_string("/proc/self/mountinfo").about(Step::FindCgroups, "/proc/self/mountinfo")?;
     let mut folders = Vec::new();
     for controller in CONTROLLERS {
-        let path = v1_mount(&mounts, controller).ok_or(Errno::NOENT).about(Step::FindCgroups, controller)?;
-        folders.push(openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).about(Step::FindCgroups, path)?.into());
+        let path = v1_mount(&mounts, controller)
+            .ok_or(Errno::NOENT)
+            .about(Step::FindCgroups, controller)?;
+        folders.push(
+            openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+                .about(Step::FindCgroups, path)?
+                .into(),
+        );
     }
     folders.push(unified);
-    Ok(Cgroup { version: Version::V1, folders })
+    Ok(Cgroup {
+        version: Version::V1,
+        folders,
+    })
 }
 
 /// Not looked for but mounted, unattached: it need not be mounted anywhere, and a mount of it is the same tree.

@@ -16,7 +16,11 @@ pub use group::Group;
 pub use hierarchies::{Hierarchies, Version};
 
 /// What an agent may use beside its payload: buffers of its channel and pipes, its own pages, those of its nested init.
-const AGENT: Limits = Limits { cpu_millis: None, memory_bytes: 32 << 20, pids: 32 };
+const AGENT: Limits = Limits {
+    cpu_millis: None,
+    memory_bytes: 32 << 20,
+    pids: 32,
+};
 const CPU_PERIOD_US: u64 = 100_000;
 
 #[derive(Clone, Copy, Debug)]
@@ -99,8 +103,15 @@ impl Cgroup {
     }
 
     fn child(&self, name: &str) -> Result<Self, Failure> {
-        let folders = self.folders.iter().map(|folder| folder.make(name)).collect::<Result<_, _>>()?;
-        Ok(Self { version: self.version, folders })
+        let folders = self
+            .folders
+            .iter()
+            .map(|folder| folder.make(name))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            version: self.version,
+            folders,
+        })
     }
 
     /// Where a clone puts its child at once.
@@ -111,12 +122,17 @@ impl Cgroup {
     /// Moves a child that waits; the v2 tree has it since its clone.
     pub fn take_in(&self, pid: i32) -> Result<(), Failure> {
         let separate = &self.folders[..self.folders.len() - 1];
-        separate.iter().try_for_each(|folder| folder.write("cgroup.procs", &pid.to_string()))
+        separate
+            .iter()
+            .try_for_each(|folder| folder.write("cgroup.procs", &pid.to_string()))
     }
 
     /// By these a process moves itself, with the launcher's permission to do so.
     pub fn doors(&self) -> Result<Vec<OwnedFd>, Failure> {
-        self.folders.iter().map(|folder| folder.open_to_write("cgroup.procs")).collect()
+        self.folders
+            .iter()
+            .map(|folder| folder.open_to_write("cgroup.procs"))
+            .collect()
     }
 
     pub fn limit(&self, limits: &Limits) -> Result<(), Failure> {
@@ -143,7 +159,11 @@ impl Cgroup {
     pub fn cpu_time(&self) -> Result<CpuTime, Failure> {
         let text = self.unified().read("cpu.stat")?;
         let field = |name| folder::field(&text, name).unwrap_or(0);
-        Ok(CpuTime { total_us: field("usage_usec"), user_us: field("user_usec"), system_us: field("system_usec") })
+        Ok(CpuTime {
+            total_us: field("usage_usec"),
+            user_us: field("user_usec"),
+            system_us: field("system_usec"),
+        })
     }
 
     pub fn kill(&self) -> Result<(), Failure> {

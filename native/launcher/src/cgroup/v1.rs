@@ -9,7 +9,9 @@ pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<(), Failure> {
     forbid_swap(cgroup, &memory)?;
     cgroup.pids().write("pids.max", &limits.pids.to_string())?;
     match limits.cpu_millis {
-        Some(millis) => cgroup.cpu().write("cpu.cfs_quota_us", &(millis * CPU_PERIOD_US / 1_000).to_string()),
+        Some(millis) => cgroup
+            .cpu()
+            .write("cpu.cfs_quota_us", &(millis * CPU_PERIOD_US / 1_000).to_string()),
         None => Ok(()),
     }
 }
@@ -25,8 +27,14 @@ fn forbid_swap(cgroup: &Cgroup, memory: &str) -> Result<(), Failure> {
 pub fn oom_event(cgroup: &Cgroup) -> Result<OomEvent, Failure> {
     let fd = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).at(Step::WatchMemory)?;
     let control = cgroup.memory().open_to_read("memory.oom_control")?;
-    cgroup.memory().write("cgroup.event_control", &format!("{} {}", fd.as_raw_fd(), control.as_raw_fd()))?;
-    Ok(OomEvent { fd, flags: PollFlags::IN, version: Version::V1 })
+    cgroup
+        .memory()
+        .write("cgroup.event_control", &format!("{} {}", fd.as_raw_fd(), control.as_raw_fd()))?;
+    Ok(OomEvent {
+        fd,
+        flags: PollFlags::IN,
+        version: Version::V1,
+    })
 }
 
 pub fn counters(cgroup: &Cgroup) -> Counters {

@@ -1,5 +1,5 @@
-use super::{CPU_PERIOD_US, Cgroup, Counters, Limits, OomEvent, Version};
 use super::folder::field;
+use super::{CPU_PERIOD_US, Cgroup, Counters, Limits, OomEvent, Version};
 use crate::step::Failure;
 use rustix::event::PollFlags;
 use rustix::io::pread;
@@ -26,7 +26,11 @@ pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<(), Failure> {
 }
 
 pub fn oom_event(cgroup: &Cgroup) -> Result<OomEvent, Failure> {
-    let event = OomEvent { fd: cgroup.unified().open_to_read("memory.events")?, flags: PollFlags::PRI, version: Version::V2 };
+    let event = OomEvent {
+        fd: cgroup.unified().open_to_read("memory.events")?,
+        flags: PollFlags::PRI,
+        version: Version::V2,
+    };
     event.fired();
     Ok(event)
 }

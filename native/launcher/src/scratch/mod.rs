@@ -39,7 +39,11 @@ pub struct DiskUse {
 
 impl Scratches {
     pub fn new(folder: OwnedFd, mounts: PathBuf) -> Self {
-        Self { folder, mounts, templates: Templates::default() }
+        Self {
+            folder,
+            mounts,
+            templates: Templates::default(),
+        }
     }
 
     /// `upper` in it belongs to `owner`, and `work` is the overlay's own.
@@ -51,10 +55,16 @@ impl Scratches {
             Set::Flag("nobarrier"),
             Set::Flag("noauto_da_alloc"),
         ];
-        let attributes = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOATIME;
+        let attributes =
+            MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOATIME;
         let mount = mounts::make(Step::MountScratch, "ext4", &options, attributes)?;
         let mount_point = mounts::place(&self.mounts, id)?;
-        let mut scratch = Scratch { bytes, mount_point, mount, empty_bytes: 0 };
+        let mut scratch = Scratch {
+            bytes,
+            mount_point,
+            mount,
+            empty_bytes: 0,
+        };
         mounts::attach(&scratch.mount, &scratch.mount_point)?;
         scratch.furnish(owner)?;
         Ok(scratch)
@@ -97,7 +107,10 @@ impl Scratch {
 
     pub fn usage(&self) -> Result<DiskUse, Failure> {
         let (free, inodes) = self.free()?;
-        Ok(DiskUse { used_bytes: self.empty_bytes.saturating_sub(free), full: free < FULL_BYTES || inodes == 0 })
+        Ok(DiskUse {
+            used_bytes: self.empty_bytes.saturating_sub(free),
+            full: free < FULL_BYTES || inodes == 0,
+        })
     }
 
     /// Bytes and inodes.

@@ -60,7 +60,11 @@ fn make(folder: &OwnedFd, bytes: u64) -> Result<Template, Failure> {
     let file = unnamed(folder)?;
     ftruncate(&file, file_bytes).at(Step::MakeScratch)?;
     format(&file, inodes)?;
-    Ok(Template { bytes, file_bytes, blocks: blocks(&file).at(Step::MakeScratch)? })
+    Ok(Template {
+        bytes,
+        file_bytes,
+        blocks: blocks(&file).at(Step::MakeScratch)?,
+    })
 }
 
 /// How large a file gives `bytes` to its user beside what the file system needs for itself, and its number of inodes.
@@ -75,10 +79,35 @@ fn plan(bytes: u64) -> (u64, u64) {
 
 fn format(file: &OwnedFd, inodes: u64) -> Result<(), Failure> {
     let mut command = Command::new("mkfs.ext4");
-    command.env_clear().env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").env("MKE2FS_CONFIG", "/dev/null");
-    command.args(["-q", "-F", "-t", "ext4", "-m", "0", "-b", "4096", "-I", "256", "-O", FEATURES, "-N", &inodes.to_string()]);
-    command.args(["-E", "lazy_itable_init=1,nodiscard,root_owner=0:0", &format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd())]);
-    let output = command.stdin(Stdio::null()).output().about(Step::FormatScratch, "mkfs.ext4 (of e2fsprogs)")?;
+    command
+        .env_clear()
+        .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+        .env("MKE2FS_CONFIG", "/dev/null");
+    command.args([
+        "-q",
+        "-F",
+        "-t",
+        "ext4",
+        "-m",
+        "0",
+        "-b",
+        "4096",
+        "-I",
+        "256",
+        "-O",
+        FEATURES,
+        "-N",
+        &inodes.to_string(),
+    ]);
+    command.args([
+        "-E",
+        "lazy_itable_init=1,nodiscard,root_owner=0:0",
+        &format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()),
+    ]);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .about(Step::FormatScratch, "mkfs.ext4 (of e2fsprogs)")?;
     if output.status.success() {
         return Ok(());
     }

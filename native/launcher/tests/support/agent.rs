@@ -16,7 +16,11 @@ impl Agent {
     }
 
     pub fn exec(&mut self, args: &[&str]) {
-        let setup = Setup { hostname: "sandbox".into(), entropy: vec![7; 32], ..Setup::default() };
+        let setup = Setup {
+            hostname: "sandbox".into(),
+            entropy: vec![7; 32],
+            ..Setup::default()
+        };
         self.send(host_frame::Frame::Setup(setup));
         self.send(host_frame::Frame::Exec(Exec {
             process_id: 1,
@@ -56,6 +60,9 @@ impl Agent {
     }
 
     fn next(&mut self) -> Option<agent_frame::Frame> {
-        read_frame::<AgentFrame>(&mut self.0).ok().flatten().and_then(|frame| frame.frame)
+        read_frame::<AgentFrame>(&mut self.0)
+            .ok()
+            .flatten()
+            .and_then(|frame| frame.frame)
     }
 }

@@ -23,7 +23,9 @@ impl Conversation {
     }
 
     pub fn next(&mut self) -> Option<event::Event> {
-        read_frame::<Event>(&mut self.0).expect("launcher speaks").and_then(|event| event.event)
+        read_frame::<Event>(&mut self.0)
+            .expect("launcher speaks")
+            .and_then(|event| event.event)
     }
 
     pub fn prepare(&mut self) -> Prepared {

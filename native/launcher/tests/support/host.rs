@@ -18,7 +18,13 @@ impl Traces {
     pub fn of(launcher: &Launcher) -> Self {
         let channels = fs::read_dir(launcher.run_folder().join("channels")).map_or(0, Iterator::count);
         let descriptors = fs::read_dir(format!("/proc/{}/fd", launcher.pid())).map_or(0, Iterator::count);
-        Self { cgroups: sandboxes(&launcher.name), channels, loops: loops(launcher), processes: children(launcher.pid()), descriptors }
+        Self {
+            cgroups: sandboxes(&launcher.name),
+            channels,
+            loops: loops(launcher),
+            processes: children(launcher.pid()),
+            descriptors,
+        }
     }
 
     /// Without any sandbox.
@@ -51,24 +57,39 @@ impl Traces {
 }
 
 pub fn sandboxes(name: &str) -> Vec<PathBuf> {
-    let hierarchies = fs::read_dir("/sys/fs/cgroup").expect("cgroups").flatten().map(|entry| entry.path());
-    let bases = hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]).map(|root| root.join(format!("caisson-{name}")));
-    bases.flat_map(|base| fs::read_dir(base).into_iter().flatten().flatten()).map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
+    let hierarchies = fs::read_dir("/sys/fs/cgroup")
+        .expect("cgroups")
+        .flatten()
+        .map(|entry| entry.path());
+    let bases = hierarchies
+        .chain([PathBuf::from("/sys/fs/cgroup")])
+        .map(|root| root.join(format!("caisson-{name}")));
+    bases
+        .flat_map(|base| fs::read_dir(base).into_iter().flatten().flatten())
+        .map(|entry| entry.path())
+        .filter(|path| path.is_dir())
+        .collect()
 }
 
 /// Loop devices on files of its state folder, deleted ones included.
 fn loops(launcher: &Launcher) -> usize {
     let devices = fs::read_dir("/sys/block").expect("sysfs").flatten();
     let files = devices.filter_map(|device| fs::read_to_string(device.path().join("loop/backing_file")).ok());
-    files.filter(|file| Path::new(file.trim()).starts_with(&launcher.state)).count()
+    files
+        .filter(|file| Path::new(file.trim()).starts_with(&launcher.state))
+        .count()
 }
 
 fn children(pid: u32) -> usize {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok()).map(|list| list.split_whitespace().count()).sum()
+    tasks
+        .filter_map(|task| fs::read_to_string(task.path().join("children")).ok())
+        .map(|list| list.split_whitespace().count())
+        .sum()
 }
 
 pub fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
 }

@@ -5,12 +5,17 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const PROGRAMS: [&str; 16] =
-    ["sh", "true", "cat", "ls", "id", "sleep", "dd", "mount", "stat", "echo", "yes", "mkdir", "chmod", "rm", "touch", "tail"];
+const PROGRAMS: [&str; 16] = [
+    "sh", "true", "cat", "ls", "id", "sleep", "dd", "mount", "stat", "echo", "yes", "mkdir", "chmod", "rm", "touch", "tail",
+];
 
 /// A busybox below, two small layers above it: keys, oldest first.
 pub fn make(launcher: &Launcher) -> Vec<String> {
-    vec![base(launcher), layer(launcher, 2, |root| write(root, "etc/two", "two")), layer(launcher, 3, |root| write(root, "three", "three"))]
+    vec![
+        base(launcher),
+        layer(launcher, 2, |root| write(root, "etc/two", "two")),
+        layer(launcher, 3, |root| write(root, "three", "three")),
+    ]
 }
 
 pub fn base(launcher: &Launcher) -> String {
@@ -34,7 +39,12 @@ pub fn layer(launcher: &Launcher, number: u8, fill: impl FnOnce(&Path)) -> Strin
     fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).expect("mode");
     fill(&root);
     let file = launcher.state.join("layers/v1").join(format!("{key}.sqfs"));
-    let made = Command::new("mksquashfs").arg(&root).arg(&file).args(["-quiet", "-no-progress", "-all-root"]).stdout(Stdio::null()).status();
+    let made = Command::new("mksquashfs")
+        .arg(&root)
+        .arg(&file)
+        .args(["-quiet", "-no-progress", "-all-root"])
+        .stdout(Stdio::null())
+        .status();
     assert!(made.expect("mksquashfs is installed").success());
     fs::remove_dir_all(root).expect("remove");
     key

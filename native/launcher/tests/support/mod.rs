@@ -40,7 +40,12 @@ impl Launcher {
             .spawn()
             .expect("launcher starts");
         let output = BufReader::new(process.stdout.take().expect("piped"));
-        let mut launcher = Self { name: name.into(), state: state.into(), process, output };
+        let mut launcher = Self {
+            name: name.into(),
+            state: state.into(),
+            process,
+            output,
+        };
         launcher.wait_until_ready();
         launcher
     }
@@ -87,7 +92,12 @@ fn built(name: &str) -> PathBuf {
     if beside.exists() {
         return beside;
     }
-    let release = launcher.parent().and_then(Path::parent).expect("target folder").join("release").join(name);
+    let release = launcher
+        .parent()
+        .and_then(Path::parent)
+        .expect("target folder")
+        .join("release")
+        .join(name);
     assert!(release.exists(), "build {name} first: cargo build --release");
     release
 }
