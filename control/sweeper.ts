@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { retentionKey, runKey, runsKey, startDeadlinesKey, stateKey, workerRunsKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
+import { isUnreachable } from '../redis/connect.js'
 import type { Lease } from '../redis/lease.js'
 import type { Queues } from '../redis/queue.js'
 import { stateName } from '../redis/record.js'
@@ -51,7 +52,8 @@ export class Sweeper {
         failed = false
       } catch (error) {
         // Said once: as long as Redis is away, every pass fails.
-        if (!failed) log.error('a sweep failed', error)
+        if (!failed && isUnreachable(error)) log.info('no sweep until Redis can be reached')
+        else if (!failed) log.error('a sweep failed', error)
         failed = true
       }
       await sleep(sweepMs, undefined, { signal }).catch(() => {})

@@ -66,7 +66,8 @@ function image(reference: string): Violation[] {
 function command(spec: caisson.v1.IRunSpec): Violation[] {
   const args = spec.args ?? []
   const entrypoint = spec.entrypoint?.words ?? []
-  const total = size(args) + size(entrypoint) + size(Object.entries(spec.env ?? {}).map(([name, value]) => `${name}=${value}`))
+  const wordBytes = size(args) + size(entrypoint)
+  const envBytes = size(Object.entries(spec.env ?? {}).map(([name, value]) => `${name}=${value}`))
   return [
     ...words('spec.args', args),
     ...words('spec.entrypoint.words', entrypoint),
@@ -76,9 +77,9 @@ function command(spec: caisson.v1.IRunSpec): Violation[] {
       `has ${number(args.length + entrypoint.length)} words with entrypoint, must be at most ${number(mostWords)}`,
     ),
     ...when(
-      total > mostCommandBytes,
-      'spec.args',
-      `is ${number(total)} bytes with entrypoint and env, must be at most ${number(mostCommandBytes)}`,
+      wordBytes + envBytes > mostCommandBytes,
+      envBytes > wordBytes ? 'spec.env' : 'spec.args',
+      `is too long: args, entrypoint and env are ${number(wordBytes + envBytes)} bytes together, must be at most ${number(mostCommandBytes)}`,
     ),
     // An entrypoint that is set replaces the image's command altogether, so nothing else could name one.
     ...when(

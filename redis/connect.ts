@@ -3,15 +3,14 @@ import { Redis, type RedisOptions } from 'ioredis'
 /**
  * patient: commands wait for Redis to come back, and those without an answer are sent again (workers, tails, BullMQ).
  * failFast: commands fail at once while Redis is away, and are not sent later (gRPC calls, which answer UNAVAILABLE).
- * tail: for the blocking reads of a StreamTail, which asks again by itself.
+ * tail: for a StreamTail, which asks again by itself, for what it wants by then.
  */
 export type Patience = 'patient' | 'failFast' | 'tail'
 
 const patience: Record<Patience, RedisOptions> = {
   patient: { maxRetriesPerRequest: null, enableOfflineQueue: true, autoResendUnfulfilledCommands: true },
   failFast: { maxRetriesPerRequest: 0, enableOfflineQueue: false, autoResendUnfulfilledCommands: false, commandTimeout: 5_000 },
-  // Silence for longer than a read blocks is a connection that died without a word.
-  tail: { maxRetriesPerRequest: null, enableOfflineQueue: true, autoResendUnfulfilledCommands: true, socketTimeout: 15_000 },
+  tail: { maxRetriesPerRequest: 0, enableOfflineQueue: true, autoResendUnfulfilledCommands: false },
 }
 
 /** `address`: redis://…, rediss://…, unix:///PATH or an absolute path of a unix socket. `name` shows in CLIENT LIST. */

@@ -29,6 +29,8 @@ const mostPageBytes = 1 << 20
 const mostPageEntries = 64
 /** A blocked XREAD returns after this long, so that a connection that died without a word is noticed. */
 const blockMs = 5_000
+/** Without any answer for this long, the connection is made anew. */
+const silentMs = 3 * blockMs
 const retryMs = 100
 
 /** `tail` is a connection of its own, which blocks; `reader` is any other one: it unblocks the first, and reads what lies behind. */
@@ -128,9 +130,11 @@ export class StreamTail {
     const count = Math.min(...ahead.map((waiter) => waiter.count), Math.ceil(mostPageEntries / ahead.length))
     this.#late = false
     this.#reading = true
+    const silent = setTimeout(() => this.tail.disconnect(true), silentMs)
     try {
       deliver(ahead, await this.tail.xreadBuffer('COUNT', count, 'BLOCK', blockMs, 'STREAMS', ...keysAndPlaces(ahead)))
     } finally {
+      clearTimeout(silent)
       this.#reading = false
     }
   }

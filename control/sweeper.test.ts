@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
+import { bullPrefix, jobId } from '../proto/job.js'
+import { retentionKey, runsKey, startDeadlinesKey, stateKey, workerKey, workersKey } from '../proto/keys.js'
+import { caisson } from '../proto/messages.js'
+import { readEvents } from '../redis/events.js'
+import { Inbox } from '../redis/inbox.js'
+import { Lease } from '../redis/lease.js'
+import { Queues } from '../redis/queue.js'
+import { Runs } from '../redis/runs.js'
+import { type ScratchRedis, scratchRedis } from '../redis/scratch.js'
+import { Submissions } from '../redis/submissions.js'
+import { StreamTail } from '../redis/tail.js'
+import { verdictOf } from '../redis/verdicts.js'
+import { heartbeatExpiryMs, Workers } from '../redis/workers.js'
+import { Sweeper } from './sweeper.js'
+
+const { State, Outcome, Effect } = caisson.v1
+
+let scratch: ScratchRedis
+let redis: Redis
+let queues: Queues
+let runs: Runs
+let submissions: Submissions
+let workers: Workers
+let sweeper: Sweeper
+
+before(async () => {
+  scratch = await scratchRedis()
+  redis = scratch.connect()
+  queues = new Queues(redis)
+  await queues.ready()
+  runs = new Runs(redis, queues)
+  submissions = new Submissions(redis, queues)
+  workers = new Workers(redis)
+  sweeper = newSweeper()
+  // Until the grace of a Redis that has just started is over.
+  await sweeper.pass()
+  for (let waited = 0; waited < heartbeatExpiryMs + 1_000; waited += 1_000) {
+    await sleep(1_000)
+    await sweeper.pass()
+  }
+})
+after(async () => {
+  await queues.close()
+  await scratch[Symbol.asyncDispose]()
+})
+
+const newSweeper = () => new Sweeper({ redis, lease: new Lease(redis, 'lease', 1_000), queues, runs, submissions, workers })
+
+async function submitted(spec: caisson.v1.IRunSpec = {}): Promise<string> {
+  const run = { limits: {}, queue: 'container' as const, idempotencyKey: '', retentionMs: 60_000, message: '', maxWaiting: 1e6 }
+  const created = await submissions.create({ ...run, spec: { image: 'i', ...spec } })
+  assert.equal(created.outcome, 'created')
+  return 'runId' in created ? created.runId : ''
+}
+
+async function claimed(workerId: string, spec: caisson.v1.IRunSpec = {}, attempt = 1): Promise<string> {
+  const runId = await submitted(spec)
+  assert.ok(await runs.claim(runId, attempt, { workerId }))
+  return runId
+}
+
+const lose = (workerId: string) => redis.del(workerKey(workerId))
+const outcomeOf = async (runId: string) => {
+  const verdict = (await runs.get(runId))?.verdict
+  return verdict && [verdict.outcome, verdict.effect]
+}
+const hasJob = (runId: string, attempt: number) => redis.exists(`${bullPrefix}:container:${jobId(runId, attempt)}`)
+
+describe('a worker that is gone', () => {
+  test('its runs end, or begin again, as their records say', async () => {
+    await workers.heartbeat({ workerId: 'gone' })
+    const preparing = await claimed('gone')
+    const starting = await claimed('gone')
+    await runs.starting(starting, 1, 'x')
+    const running = await claimed('gone')
+    await runs.starting(running, 1, 'x')
+    await runs.running(running, 1)
+    const twice = await claimed('gone', { retryAfterStart: true })
+    await runs.starting(twice, 1, 'x')
+    await runs.running(twice, 1)
+    await sweeper.pass()
+    assert.equal((await runs.get(preparing))?.state, State.PREPARING, 'it lives')
+
+    await lose('gone')
+    await sweeper.pass()
+    assert.equal((await runs.get(preparing))?.state, State.QUEUED)
+    assert.equal((await runs.get(preparing))?.attempt, 2)
+    assert.equal(await hasJob(preparing, 2), 1)
+    assert.deepEqual(await outcomeOf(starting), [Outcome.WORKER_LOST, Effect.UNKNOWN])
+    assert.deepEqual(await outcomeOf(running), [Outcome.WORKER_LOST, Effect.STARTED])
+    assert.equal((await runs.get(twice))?.attempt, 2)
+    const [message] = (await readEvents(redis, twice)).slice(-1)
+    assert.match(message?.state?.message ?? '', /worker gone was lost in attempt 1, after the program may have started/)
+    assert.equal(await redis.sismember(workersKey, 'gone'), 0)
+    assert.equal(await runs.end(starting, 1, verdictOf('EXITED', Effect.COMPLETED, '')), false, 'it comes back too late')
+  })
+
+  test('three attempts are the last', async () => {
+    const runId = await submitted()
+    for (const attempt of [1, 2, 3]) {
+      assert.ok(await runs.claim(runId, attempt, { workerId: `w${attempt}` }))
+      await sweeper.pass()
+    }
+    assert.deepEqual(await outcomeOf(runId), [Outcome.WORKER_LOST, Effect.NEVER_STARTED])
+  })
+
+  test('a run that was to be cancelled is', async () => {
+    const runId = await claimed('gone')
+    await submissions.cancel(runId)
+    await sweeper.pass()
+    assert.deepEqual(await outcomeOf(runId), [Outcome.CANCELLED, Effect.NEVER_STARTED])
+  })
+
+  test('input that was taken cannot be given to another attempt', async () => {
+    const tail = new StreamTail(scratch.connect('tail'), redis)
+    const inbox = new Inbox(redis, tail)
+    const runId = await claimed('gone', { stdinAttach: true, retryAfterStart: true })
+    await runs.starting(runId, 1, 'x')
+    await inbox.sendData(runId, Buffer.from('x'), undefined, true)
+    await inbox.taken(runId, 1, 1, '1-1')
+    await sweeper.pass()
+    assert.deepEqual(await outcomeOf(runId), [Outcome.WORKER_LOST, Effect.UNKNOWN])
+    tail.close()
+  })
+})
+
+describe('what only seems lost', () => {
+  test('nothing, to a sweeper that has just begun to look', async () => {
+    const runId = await claimed('silent')
+    await newSweeper().pass()
+    assert.equal((await runs.get(runId))?.state, State.PREPARING)
+    await workers.heartbeat({ workerId: 'silent' })
+    await sweeper.pass()
+    assert.equal((await runs.get(runId))?.state, State.PREPARING)
+    await runs.end(runId, 1, verdictOf('EXITED', Effect.COMPLETED, ''))
+  })
+})
+
+describe('the queue', () => {
+  test('a start deadline passes without any worker', async () => {
+    const runId = await submitted({ startWithinMs: 1 })
+    await sleep(1_100)
+    await sweeper.pass()
+    assert.deepEqual(await outcomeOf(runId), [Outcome.EXPIRED_IN_QUEUE, Effect.NEVER_STARTED])
+    assert.equal(await redis.zcard(startDeadlinesKey), 0)
+    await sleep(50)
+    assert.equal(await hasJob(runId, 1), 0)
+  })
+
+  test('a job that is missing comes back', async () => {
+    const runId = await submitted()
+    await queues.remove('container', runId, 1)
+    await sweeper.pass()
+    assert.equal(await hasJob(runId, 1), 1)
+    assert.equal(await queues.condition('container', runId, 1), 'waiting')
+  })
+
+  test('a job that was taken and then abandoned comes back', async () => {
+    const runId = await submitted()
+    const key = `${bullPrefix}:container:${jobId(runId, 1)}`
+    await redis.lrem(`${bullPrefix}:container:wait`, 0, jobId(runId, 1))
+    await redis.lpush(`${bullPrefix}:container:active`, jobId(runId, 1))
+    await redis.hset(key, 'processedOn', Date.now())
+    await redis.set(`${key}:lock`, 'token', 'PX', 60_000)
+    await sweeper.pass()
+    assert.equal(await queues.condition('container', runId, 1), 'taken')
+    await redis.del(`${key}:lock`)
+    await sweeper.pass()
+    assert.equal(await queues.condition('container', runId, 1), 'waiting')
+  })
+})
+
+describe('retention', () => {
+  test('what has expired leaves the indices', async () => {
+    const run = { limits: {}, queue: 'container' as const, idempotencyKey: '', retentionMs: 20, message: '', maxWaiting: 1e6 }
+    const created = await submissions.create({ ...run, spec: { image: 'i' } })
+    const runId = 'runId' in created ? created.runId : ''
+    await submissions.cancel(runId)
+    assert.notEqual(await redis.zscore(runsKey, runId), null)
+    await sleep(60)
+    await sweeper.pass()
+    assert.equal(await runs.get(runId), undefined)
+    for (const key of [runsKey, stateKey('ENDED'), retentionKey]) assert.equal(await redis.zscore(key, runId), null, key)
+  })
+})
+
+test('one of all sweeps', async () => {
+  const [a, b] = [new Lease(redis, 'one', 100), new Lease(redis, 'one', 100)]
+  assert.deepEqual([await a.hold(), await b.hold(), await a.hold()], [true, false, true])
+  await sleep(120)
+  assert.deepEqual([await b.hold(), await a.hold()], [true, false])
+  await b.release()
+  assert.equal(await a.hold(), true)
+})
