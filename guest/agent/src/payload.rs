@@ -3,7 +3,7 @@
 //! program.
 //!
 //! ```text
-//! agent ── clone(pid, mount) ──▶ nested init: masked /proc, /sys, /dev ── fork ──▶ payload cgroup, waits ── order ──▶ root, user, … exec
+//! agent ── clone(pid, mount) ──▶ nested init: /proc, /sys, /dev made ── fork ──▶ payload cgroup, waits ── order ──▶ root, user, … exec
 //! ```
 mod accounts;
 mod exec;
@@ -13,10 +13,12 @@ mod masks;
 mod privileges;
 mod rlimits;
 mod root;
+mod stage;
 mod start;
 mod stdio;
 
 pub use root::ROOT;
+pub use stage::detached;
 
 use crate::failure::{At, Failure};
 use crate::kernel::{self, Side};

@@ -7,9 +7,8 @@ use crate::payload::{self, Prepared, Walls};
 use crate::process::{Process, SLOTS, entry};
 use caisson_frame::FrameError;
 use caisson_frame::agent::{Exec, Hello, HostFrame, Setup, agent_frame, failed::Step, host_frame::Frame};
-use rustix::fs::{CWD, stat};
+use rustix::fs::stat;
 use rustix::io::Errno;
-use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::system::sethostname;
 use std::os::fd::OwnedFd;
 
@@ -241,8 +240,7 @@ fn clone_root() -> Result<OwnedFd, Failure> {
             format!("{root}: nothing is mounted there"),
         ));
     }
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    open_tree(CWD, root, flags).at(Step::Root, "clone root")
+    payload::detached(root)
 }
 
 #[cfg(test)]

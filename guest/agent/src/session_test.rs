@@ -15,7 +15,8 @@ fn valid() -> Exec {
 #[test]
 fn a_request_is_refused_by_the_name_of_its_field() {
     assert_eq!(check(&valid()), Ok(()));
-    let cases: [(fn(&mut Exec), &str); 8] = [
+    type Spoil = fn(&mut Exec);
+    let cases: [(Spoil, &str); 8] = [
         (|exec| exec.args.clear(), "args: empty"),
         (|exec| exec.args.push("a\0b".into()), "args[1]: holds a NUL byte"),
         (|exec| exec.env.push("X=\0".into()), "env[2]: holds a NUL byte"),

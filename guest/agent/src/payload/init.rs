@@ -1,5 +1,5 @@
 //! The nested init: reaps, tells how the main process ended, and takes everything else in its pid namespace along when it ends.
-use super::{Ends, Walls, masks, start};
+use super::{Ends, Walls, stage, start};
 use crate::failure::{At, Failure};
 use crate::kernel::{self, Child, Side};
 use caisson_frame::agent::failed::Step;
@@ -18,8 +18,8 @@ pub fn run(ends: Ends, walls: &Walls) -> ! {
 }
 
 fn make_main(ends: &Ends, walls: &Walls) -> Result<(Child, u32), Failure> {
-    let trees = masks::prepare()?;
     let last_uid = last_uid().at(Step::Clone, "read /proc/self/uid_map")?;
+    let trees = stage::make()?;
     match kernel::clone(0).at(Step::Clone, "fork")? {
         Side::Child => start::run(ends, walls, trees),
         Side::Parent(main) => Ok((main, last_uid)),

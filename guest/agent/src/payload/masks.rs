@@ -1,15 +1,12 @@
-//! What a program finds at /proc, /sys and /dev, made ahead as three detached trees. They go into the client's root when that is known.
+//! What nobody may see or change below /proc and /sys.
 //!
 //! /proc is fresh, of the nested pid namespace; `hidepid=ptraceable` leaves in it only what the reader may trace, so that the nested init
 //! (its environment, mounts and executable) is not even listed.
 use crate::failure::{At, Failure};
 use caisson_frame::agent::failed::Step;
-use rustix::fs::{CWD, FileType, stat};
+use rustix::fs::{FileType, stat};
 use rustix::io::Errno;
-use rustix::mount::{
-    MountFlags, MountPropagationFlags, OpenTreeFlags, mount, mount_bind, mount_change, mount_remount, open_tree,
-};
-use std::os::fd::OwnedFd;
+use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
 
 /// Facts about the machine or other users of it, or doors into the kernel. The first part is what OCI runtimes mask.
 const MASKED: &[&str] = &[
@@ -39,15 +36,7 @@ const MASKED: &[&str] = &[
 
 const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-pub struct Trees {
-    pub proc: OwnedFd,
-    pub sys: OwnedFd,
-    pub dev: OwnedFd,
-}
-
-pub fn prepare() -> Result<Trees, Failure> {
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    mount_change("/", private).at(Step::Root, "make mounts private")?;
+pub fn mount_proc() -> Result<(), Failure> {
     mount("proc", "/proc", "proc", locked_down(), c"hidepid=ptraceable").at(Step::Proc, "mount /proc")?;
     for path in MASKED {
         unless_missing(mask(path)).at(Step::Proc, format_args!("mask {path}"))?;
@@ -55,11 +44,7 @@ pub fn prepare() -> Result<Trees, Failure> {
     for path in READ_ONLY {
         unless_missing(protect(path)).at(Step::Proc, format_args!("protect {path}"))?;
     }
-    Ok(Trees {
-        proc: detached("/proc")?,
-        sys: detached("/sys")?,
-        dev: detached("/dev")?,
-    })
+    Ok(())
 }
 
 fn locked_down() -> MountFlags {
@@ -91,9 +76,4 @@ fn unless_missing(result: Result<(), Errno>) -> Result<(), Errno> {
         Err(Errno::NOENT) => Ok(()),
         other => other,
     }
-}
-
-fn detached(path: &str) -> Result<OwnedFd, Failure> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
-    open_tree(CWD, path, flags).at(Step::Root, format_args!("clone {path}"))
 }

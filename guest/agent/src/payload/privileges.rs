@@ -12,9 +12,14 @@ use rustix::thread::{set_capabilities, set_thread_groups, set_thread_res_gid, se
 /// NOROOT, NO_SETUID_FIXUP, KEEP_CAPS off, NO_CAP_AMBIENT_RAISE, each locked.
 const SECUREBITS: u64 = 0b1110_1111;
 
-pub fn drop(user: &User) -> Result<(), Failure> {
+/// What can be given up before anything is known of the program.
+pub fn forgo() -> Result<(), Failure> {
     drop_bounding_set().at(Step::Privileges, "drop bounding set")?;
     kernel::prctl(libc::PR_SET_SECUREBITS, SECUREBITS).at(Step::Privileges, "set securebits")?;
+    kernel::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).at(Step::Privileges, "set no_new_privs")
+}
+
+pub fn drop(user: &User) -> Result<(), Failure> {
     become_user(user)?;
     let none = CapabilitySet::empty();
     let sets = CapabilitySets {
@@ -22,8 +27,7 @@ pub fn drop(user: &User) -> Result<(), Failure> {
         permitted: none,
         inheritable: none,
     };
-    set_capabilities(None, sets).at(Step::Privileges, "drop capabilities")?;
-    kernel::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).at(Step::Privileges, "set no_new_privs")
+    set_capabilities(None, sets).at(Step::Privileges, "drop capabilities")
 }
 
 /// The ambient set needs no clearing: it never holds what the permitted set does not.

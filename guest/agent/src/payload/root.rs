@@ -1,13 +1,13 @@
-//! Makes the client's root this mount namespace's. The root's own tree is the client's, and hostile: what is made in it is made at names
-//! directly below its root, links replaced, never followed.
+//! Makes the client's root this process's. The root's own tree is the client's, and hostile: what is made in it is made at names directly
+//! below its root, links replaced, never followed.
 use super::files::{open_child_folder, open_folder, open_regular};
-use super::masks::Trees;
+use super::stage::Trees;
 use crate::failure::{At, Failure};
 use caisson_frame::agent::failed::Step;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, chmodat, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
-use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
-use rustix::process::{chdir, fchdir, pivot_root};
+use rustix::mount::{MoveMountFlags, move_mount};
+use rustix::process::{chroot, fchdir};
 use rustix::system::uname;
 use std::fs::File;
 use std::io::Write;
@@ -16,14 +16,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Where the launcher, or the guest's own mounts, put the root, in the agent's mount namespace.
 pub const ROOT: &str = "/rootfs";
 
-pub fn enter(tree: OwnedFd, trees: Trees) -> Result<(), Failure> {
-    move_mount(tree, "", CWD, ROOT, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).at(Step::Root, "attach root")?;
-    let root = open_folder(ROOT).at(Step::Root, "open root")?;
+/// Over the empty folder that is the root until now (see `stage`): nothing of the machine or of the agent lies below, so there is nothing
+/// to unmount, which would wait for every processor of the machine.
+pub fn enter(root: OwnedFd, trees: Trees) -> Result<(), Failure> {
+    move_mount(&root, "", CWD, "/", MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).at(Step::Root, "attach root")?;
     for (name, tree) in [("proc", trees.proc), ("sys", trees.sys), ("dev", trees.dev)] {
         attach(root.as_fd(), name, tree).at(Step::Root, format_args!("attach /{name}"))?;
     }
     make_temporary_folder(root.as_fd()).at(Step::Root, "make /tmp")?;
-    pivot(root.as_fd()).at(Step::Root, "pivot_root")?;
+    fchdir(&root).and_then(|()| chroot(".")).at(Step::Root, "enter root")?;
     write_hosts();
     Ok(())
 }
@@ -51,14 +52,6 @@ fn make_temporary_folder(root: BorrowedFd<'_>) -> Result<(), Errno> {
         Err(Errno::EXIST) => Ok(()),
         Err(errno) => Err(errno),
     }
-}
-
-/// The old root lies on top of the new one for a moment, and needs no place in it.
-fn pivot(root: BorrowedFd<'_>) -> Result<(), Errno> {
-    fchdir(root)?;
-    pivot_root(".", ".")?;
-    unmount(".", UnmountFlags::DETACH)?;
-    chdir("/")
 }
 
 /// Only loopback exists, so `localhost` and the own name are all there is to resolve; resolv.conf would have nobody to ask. Images from

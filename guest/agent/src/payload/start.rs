@@ -2,7 +2,7 @@
 use super::accounts::{self, User};
 use super::exec::Program;
 use super::files::{open_child_folder, open_folder};
-use super::masks::Trees;
+use super::stage::Trees;
 use super::{EXECUTING, Ends, FAILED, Walls, privileges, rlimits, root, stdio};
 use crate::failure::{At, Failure};
 use crate::{kernel, seccomp};
@@ -35,8 +35,7 @@ pub fn refuse(outcome: &OwnedFd, failure: &Failure) -> ! {
 }
 
 fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible, Failure> {
-    kernel::default_signals();
-    join_payload(&walls.cgroups).at(Step::Cgroup, "join payload cgroup")?;
+    get_ready(walls)?;
     let tree = wait_for_order(&ends.orders).at(Step::Clone, "wait for order")?;
     let exec = read_request(&ends.request)?;
     root::enter(tree, trees)?;
@@ -45,12 +44,19 @@ fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible
     enter_folder(&exec.cwd, &user).at(Step::Cwd, format_args!("cwd {}", exec.cwd))?;
     rlimits::set(exec.rlimits.unwrap_or_default().open_files).at(Step::Rlimit, "rlimits")?;
     let program = Program::new(&exec, &user);
-    setsid().at(Step::Privileges, "setsid")?;
-    umask(Mode::from_raw_mode(0o022));
     privileges::drop(&user)?;
     seccomp::attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
     rustix::io::write(&ends.outcome, &[EXECUTING]).at(Step::Exec, "announce")?;
     Err(program.execute())
+}
+
+/// Everything that takes time and is the same for every program.
+fn get_ready(walls: &Walls) -> Result<(), Failure> {
+    kernel::default_signals();
+    join_payload(&walls.cgroups).at(Step::Cgroup, "join payload cgroup")?;
+    setsid().at(Step::Privileges, "setsid")?;
+    umask(Mode::from_raw_mode(0o022));
+    privileges::forgo()
 }
 
 /// "0" is the process that writes it.

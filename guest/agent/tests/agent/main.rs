@@ -1,5 +1,6 @@
 //! The real binary as the first process of real namespaces, spoken to as the worker does. Needs root and busybox-static.
 mod attacks;
+mod figures;
 mod images;
 mod outcomes;
 mod protocol;

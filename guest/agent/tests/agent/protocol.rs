@@ -5,7 +5,8 @@ use std::io::Write;
 
 #[test]
 fn violations_end_the_sandbox() {
-    let cases: [(&str, fn(&mut Sandbox)); 9] = [
+    type Violate = fn(&mut Sandbox);
+    let cases: [(&str, Violate); 9] = [
         ("second Setup", |sandbox| sandbox.send(Frame::Setup(Setup::default()))),
         ("signal 0", |sandbox| {
             sandbox.send(Frame::Signal(Signal {

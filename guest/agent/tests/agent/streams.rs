@@ -71,7 +71,7 @@ fn both_streams_flow_under_flood() {
 }
 
 /// Sends `total` bytes as credit allows; the bytes the agent gave credit for.
-fn feed(sandbox: &mut Sandbox, mut allowed: u64, total: u64) {
+pub fn feed(sandbox: &mut Sandbox, mut allowed: u64, total: u64) {
     let block = vec![0xa5; 64 << 10];
     let mut sent = 0;
     while sent < total {
