@@ -147,6 +147,10 @@ impl<'a> Run<'a> {
         let mut finished = account::account(self.sandbox, self.watch.as_ref(), ended)?;
         if let Some((reason, _)) = self.stopped {
             finished.set_reason(reason);
+            if reason == StopReason::Oom {
+                // Our kill, at the event, may have come before the kernel's own, which alone it counts.
+                finished.oom_kills = Some(finished.oom_kills.unwrap_or(0).max(1));
+            }
         }
         Ok(finished)
     }

@@ -77,6 +77,7 @@ fn publish(mut conversation: Conversation) -> String {
 fn publishes_a_layer_that_then_runs() {
     let launcher = Launcher::start();
     let base = images::base(&launcher);
+    drop(Conversation::prepared(&launcher));
     let before = Traces::idle(&launcher);
     let blob = tar(
         &launcher,

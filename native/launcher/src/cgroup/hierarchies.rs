@@ -39,10 +39,6 @@ impl Hierarchies {
         Ok(Self { roots, base, name })
     }
 
-    pub fn version(&self) -> Version {
-        self.roots.version
-    }
-
     pub fn group(&'static self, id: &str) -> Result<Group, Failure> {
         Group::make(&self.base, id)
     }

@@ -18,6 +18,12 @@ impl Conversation {
         Self(stream)
     }
 
+    pub fn prepared(launcher: &Launcher) -> (Self, Prepared) {
+        let mut conversation = Self::open(launcher);
+        let prepared = conversation.prepare();
+        (conversation, prepared)
+    }
+
     pub fn send(&mut self, request: request::Request) {
         write_frame(&mut self.0, &Request { request: Some(request) }).expect("launcher reads");
     }

@@ -1,0 +1,96 @@
+//! What a worker that lies, errs or dies can do: nothing beyond its own sandbox.
+mod support;
+
+use caisson_frame::launch::{Finish, Prepare, RemoveLayer, Start, Stop, StopReason, request::Request};
+use std::io::Write;
+use support::conversation::{Conversation, start};
+use support::host::Traces;
+use support::{Launcher, images};
+
+#[test]
+fn every_field_is_checked() {
+    let launcher = Launcher::start();
+    let layers = [images::base(&launcher)];
+    let refused: [(&str, fn(&mut Start)); 12] = [
+        ("start.layers", |start| start.layers.clear()),
+        ("start.layers", |start| start.layers = vec!["../../etc/passwd".into()]),
+        ("start.layers", |start| start.layers = vec![start.layers[0].clone(); 401]),
+        ("start.cpu_millis", |start| start.cpu_millis = 0),
+        ("start.cpu_millis", |start| start.cpu_millis = u64::MAX),
+        ("start.memory_bytes", |start| start.memory_bytes = 0),
+        ("start.memory_bytes", |start| start.memory_bytes = u64::MAX),
+        ("start.pids", |start| start.pids = 0),
+        ("start.disk_bytes", |start| start.disk_bytes = u64::MAX),
+        ("start.disk_bytes", |start| start.disk_bytes = 0),
+        ("start.cpu_ms", |start| start.cpu_ms = u64::MAX),
+        ("start.wall_ms", |start| start.wall_ms = 0),
+    ];
+    for (field, change) in refused {
+        let (mut conversation, _) = Conversation::prepared(&launcher);
+        let mut wrong = start(&layers);
+        change(&mut wrong);
+        conversation.send(Request::Start(wrong));
+        let failed = conversation.failed();
+        assert!(failed.step == "check request" && failed.message.contains(field), "{failed:?}");
+    }
+    let mut conversation = Conversation::open(&launcher);
+    conversation.send(Request::Prepare(Prepare { disk_bytes: 1 }));
+    assert!(conversation.failed().message.contains("prepare.disk_bytes 1: 1048576 to"));
+    Traces::idle(&launcher);
+}
+
+#[test]
+fn a_request_out_of_turn_is_refused() {
+    let launcher = Launcher::start();
+    let mut conversation = Conversation::open(&launcher);
+    conversation.send(Request::Finish(Finish {}));
+    assert_eq!(conversation.failed().step, "check request");
+
+    let (mut conversation, _) = Conversation::prepared(&launcher);
+    conversation.send(Request::Stop(Stop {
+        reason: StopReason::Oom.into(),
+    }));
+    assert!(conversation.failed().message.contains("stop.reason"));
+
+    let (mut conversation, _) = Conversation::prepared(&launcher);
+    conversation.send(Request::RemoveLayer(RemoveLayer {
+        key: format!("sha256-{}", "0".repeat(64)),
+    }));
+    assert_eq!(conversation.failed().step, "check request");
+    Traces::idle(&launcher);
+}
+
+#[test]
+fn an_unknown_layer_is_named() {
+    let launcher = Launcher::start();
+    let key = format!("sha256-{}", "ab".repeat(32));
+    let (mut conversation, _) = Conversation::prepared(&launcher);
+    conversation.send(Request::Start(start(std::slice::from_ref(&key))));
+    assert_eq!(conversation.failed().message, format!("open layer {key}: ENOENT"));
+}
+
+#[test]
+fn a_broken_frame_ends_only_its_own_connection() {
+    let launcher = Launcher::start();
+    let (mut other, _) = Conversation::prepared(&launcher);
+    let before = Traces::of(&launcher);
+    for bytes in [&[0xff; 8][..], &[0, 0, 0, 2, 0xff, 0xff], &[0, 0, 0, 0]] {
+        let mut conversation = Conversation::open(&launcher);
+        conversation.0.write_all(bytes).expect("write");
+        assert_eq!(conversation.failed().step, "read request");
+    }
+    drop(Conversation::prepared(&launcher).0);
+    Traces::settle_to(&launcher, &before);
+    assert_eq!(other.finish().reason(), StopReason::Unspecified);
+}
+
+#[test]
+fn a_worker_that_vanishes_leaves_nothing() {
+    let launcher = Launcher::start();
+    drop(Conversation::prepared(&launcher));
+    let before = Traces::idle(&launcher);
+    let waiting: Vec<_> = (0..8).map(|_| Conversation::prepared(&launcher)).collect();
+    assert_eq!(Traces::of(&launcher).processes, 8);
+    drop(waiting);
+    Traces::settle_to(&launcher, &before);
+}

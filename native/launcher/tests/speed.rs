@@ -1,0 +1,92 @@
+//! Prices of the launcher's requests, printed: `cargo test -p caisson-launcher --release --test speed -- --ignored --nocapture`.
+mod support;
+
+use std::time::{Duration, Instant};
+use support::agent::Agent;
+use support::conversation::{Conversation, start};
+use support::{Launcher, images};
+
+const ROUNDS: usize = 200;
+
+#[test]
+#[ignore = "measures, and judges nothing"]
+fn prices() {
+    let launcher = Launcher::start();
+    let mut layers = images::make(&launcher);
+    layers.push(images::layer(&launcher, 4, |root| images::write(root, "four", "four")));
+    let mut prices = [const { Vec::new() }; 6];
+    for _ in 0..ROUNDS {
+        let mut conversation = Conversation::open(&launcher);
+        let (prepared, prepare) = timed(|| conversation.prepare());
+        let mut agent = Agent::connect(&prepared.channel_path);
+        let (started, start) = timed(|| conversation.start(start(&layers)));
+        let (_, run) = timed(|| {
+            agent.exec(&["/bin/true"]);
+            agent.finish()
+        });
+        let (_, finish) = timed(|| conversation.finish());
+        let (_, gone) = timed(|| {
+            drop((conversation, agent));
+            await_disposal(&launcher, &prepared.sandbox_id);
+        });
+        let inside = Duration::from_micros(started.took_us);
+        for (list, price) in prices.iter_mut().zip([prepare, start, inside, run, finish, gone]) {
+            list.push(price);
+        }
+    }
+    for (name, list) in ["prepare", "start", "start, inside", "exec to exited", "finish", "disposal"]
+        .iter()
+        .zip(&mut prices)
+    {
+        list.sort_unstable();
+        println!(
+            "{name:15} median {:>6} µs, p90 {:>6} µs",
+            list[ROUNDS / 2].as_micros(),
+            list[ROUNDS * 9 / 10].as_micros()
+        );
+    }
+}
+
+#[test]
+#[ignore = "measures, and judges nothing"]
+fn memory_of_waiting_sandboxes() {
+    const COUNT: u64 = 64;
+    let launcher = Launcher::start();
+    drop(Conversation::prepared(&launcher));
+    std::thread::sleep(Duration::from_secs(1));
+    let before = available_kib();
+    let waiting: Vec<_> = (0..COUNT).map(|_| Conversation::prepared(&launcher)).collect();
+    println!(
+        "a waiting sandbox: {} KiB of the machine's memory",
+        before.saturating_sub(available_kib()) / COUNT
+    );
+    println!("launcher with {COUNT} of them: {}", status_line(launcher.pid(), "VmRSS"));
+    drop(waiting);
+}
+
+fn timed<R>(work: impl FnOnce() -> R) -> (R, Duration) {
+    let begun = Instant::now();
+    let result = work();
+    (result, begun.elapsed())
+}
+
+fn await_disposal(launcher: &Launcher, id: &str) {
+    let channel = launcher.run_folder().join("channels").join(format!("{id}.sock"));
+    while channel.exists() {
+        std::thread::sleep(Duration::from_micros(100));
+    }
+}
+
+fn available_kib() -> u64 {
+    let info = std::fs::read_to_string("/proc/meminfo").expect("proc");
+    let line = info.lines().find(|line| line.starts_with("MemFree")).expect("a line");
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|word| word.parse().ok())
+        .expect("a number")
+}
+
+fn status_line(pid: u32, name: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("proc");
+    status.lines().find(|line| line.starts_with(name)).expect("a line").into()
+}
