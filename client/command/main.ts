@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { findInstallation } from '../up/installation.js'
 import { addCancel } from './cancel.js'
 import { addGlobalFlags } from './connectFlags.js'
+import { addDoctor } from './doctor.js'
 import { exitOwnFailure } from './exit.js'
 import { tellFailure } from './failure.js'
 import { addImages } from './images.js'
@@ -29,7 +30,7 @@ let json = false
 program.hook('preAction', (_, verb) => {
   json = verb.optsWithGlobals<{ json?: boolean }>().json ?? false
 })
-for (const add of [addUp, addRun, addSubmit, addWatch, addCancel, addPs, addShow, addRm, addImages]) add(program)
+for (const add of [addUp, addRun, addSubmit, addWatch, addCancel, addPs, addShow, addRm, addImages, addDoctor]) add(program)
 
 try {
   await program.parseAsync()

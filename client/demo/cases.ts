@@ -38,7 +38,7 @@ export const cases: DemoCase[] = [
   {
     title: 'counts words of its input, in Python',
     image: 'python',
-    args: ['python3', '-c', wordCount],
+    args: ['-c', wordCount],
     stdin: 'water pressure water air\nair water\n',
     expected: { outcome: 'EXITED', exitCode: 0, output: /^3 water$/m },
   },
@@ -51,13 +51,13 @@ export const cases: DemoCase[] = [
   {
     title: 'crashes',
     image: 'python',
-    args: ['python3', '-c', 'import ctypes; ctypes.string_at(0)'],
+    args: ['-c', 'import ctypes; ctypes.string_at(0)'],
     expected: { outcome: 'SIGNALED', signal: 11 },
   },
   {
     title: 'takes memory without end (limit 64 MiB)',
     image: 'python',
-    args: ['python3', '-c', hog],
+    args: ['-c', hog],
     limits: { memoryBytes: 64 * MiB },
     expected: { outcome: 'OOM_KILLED' },
   },
@@ -98,9 +98,9 @@ export const cases: DemoCase[] = [
   },
   {
     title: 'calls home',
-    image: 'busybox',
-    args: ['wget', '-T', '3', '-O', '-', 'http://192.0.2.1/'],
-    expected: { outcome: 'EXITED', exitCode: 1, output: /unreachable/ },
+    image: 'python',
+    args: ['-c', 'import socket; socket.create_connection(("192.0.2.1", 80), 3)'],
+    expected: { outcome: 'EXITED', exitCode: 1, output: /Network is unreachable/ },
   },
   {
     title: 'is not there',

@@ -2,7 +2,7 @@
 
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -81,6 +81,8 @@ class DemoService implements AsyncDisposable {
   static async start(stops: Stops): Promise<DemoService> {
     const name = `demo-${process.pid}`
     const state = await mkdtemp(join(tmpdir(), 'caisson-demo-'))
+    // Control, worker and Redis pass through it as an ordinary user.
+    await chmod(state, 0o755)
     const folders = [state, join('/run/caisson', name)]
     const listen = `127.0.0.1:${await freePort()}`
     const options = { name, state, images: [imageFolder], listen, redisMemoryBytes: 256 << 20, workerArgs: [], controlArgs: [] }

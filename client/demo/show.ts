@@ -43,7 +43,7 @@ class Output {
     if (this.#lines > shownLines) return
     const lines = (this.#rest + data.toString()).split('\n')
     this.#rest = lines.pop() ?? ''
-    for (const line of lines) this.#show(stream === 'stderr' ? '!' : '|', line)
+    for (const line of lines.filter((line) => line !== '')) this.#show(stream === 'stderr' ? '!' : '|', line)
   }
 
   end(): void {

@@ -88,9 +88,8 @@ export class Input {
   /** Writes from the window's start until the segment or the input is at its end; returns how far it came. */
   async #fill({ call, answer }: AttachStream): Promise<{ offset: number; ended: boolean }> {
     const answered = answer.then(() => 'answered' as const)
-    const write = async (message: caisson.v1.IAttachRequest) => {
-      if (!call.write(message)) await Promise.race([drained(call), answered])
-    }
+    // One message on its way at a time: what is written meanwhile goes into the next one, and few large messages cost the service less.
+    const write = (message: caisson.v1.IAttachRequest) => Promise.race([sent(call, message), answered])
     let offset = this.#window.start
     let runId: { runId: string } | undefined = { runId: this.runId }
     while (offset - this.#window.start < segmentBytes && !this.#window.exhausted(offset)) {
@@ -112,5 +111,5 @@ export class Input {
 
 type AttachStream = WriteStream<caisson.v1.IAttachRequest, caisson.v1.AttachResponse>
 
-const drained = (call: { once(event: 'drain', listener: () => void): unknown }): Promise<void> =>
-  new Promise((resolve) => call.once('drain', resolve))
+const sent = (call: AttachStream['call'], message: caisson.v1.IAttachRequest): Promise<void> =>
+  new Promise((resolve) => call.write(message, () => resolve()))

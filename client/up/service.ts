@@ -3,7 +3,7 @@
 import type { Server } from 'node:net'
 import { join, resolve } from 'node:path'
 import { Child } from './child.js'
-import { type CredentialFiles, handOver } from './credentials.js'
+import { type CredentialFiles, handOver, takeBack } from './credentials.js'
 import { findInstallation, requireBinaries } from './installation.js'
 import { findUser, type Instance, makeInstance } from './instance.js'
 import { lock } from './lock.js'
@@ -32,6 +32,7 @@ export const serviceUser = 'caisson'
 export class Service {
   readonly #children: Child[] = []
   readonly #locks: Server[] = []
+  #instance: Instance | undefined
   /** What its Redis promises, in one line. */
   redisPromise = ''
 
@@ -59,6 +60,7 @@ export class Service {
   /** Worker first, which finishes or hands back what it runs; then those it needs for that. `hurry`: no more patience. */
   async stop(hurry: AbortSignal): Promise<void> {
     for (const child of this.#children.toReversed()) await child.stop(hurry)
+    if (this.#instance) await takeBack(this.#instance)
     for (const held of this.#locks) held.close()
   }
 
@@ -76,6 +78,7 @@ export class Service {
     const { name, state, images, listen, redis, redisMemoryBytes, workerArgs, controlArgs } = this.options
     const instance = await makeInstance(name, state, await requireUser())
     await this.#lock(instance)
+    this.#instance = instance
     const credentials = await handOver(this.options, instance)
 
     const launcher = new Child(launcherProgram(installation, instance), this.log)
