@@ -30,11 +30,6 @@ use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 
-/// First byte of what the `outcome` pipe carries. End of file after EXECUTING means that execve closed it: the program runs.
-pub const EXECUTING: u8 = 1;
-/// Followed by a `Failed` message.
-pub const FAILED: u8 = 2;
-
 const PIPE_BYTES: usize = 256 << 10;
 
 /// What every program of this sandbox is started with.

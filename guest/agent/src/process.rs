@@ -2,17 +2,18 @@
 use crate::failure::{At, Failure};
 use crate::kernel;
 use crate::outbox::Outbox;
-use crate::payload::{EXECUTING, FAILED, Prepared};
+use crate::outcome;
+use crate::payload::Prepared;
+use crate::rights;
 use crate::session::{AgentError, Violation};
 use crate::streams::{InputStream, OutputStream};
-use caisson_frame::agent::{Exec, Exited, Input, Started, Stream, agent_frame::Frame, exited::End, failed::Step};
+use caisson_frame::agent::{Exec, Input, Started, Stream, agent_frame::Frame, failed::Step};
 use prost::Message;
-use rustix::io::{Errno, IoSlice, IoSliceMut};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-use rustix::net::{recv, recvmsg, sendmsg};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use rustix::pipe::PIPE_BUF;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::io::Write;
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Entries of a process in the set that is polled.
@@ -59,7 +60,7 @@ impl Process {
         request
             .write_all(&exec.encode_to_vec())
             .map_err(|_| Failure::new(Step::Clone, "write request", Errno::NOSPC))?;
-        send_order(&prepared.orders, root.as_fd()).at(Step::Clone, "order the start")?;
+        rights::send(&prepared.orders, &root).at(Step::Clone, "order the start")?;
         let credit = exec.output_credit_bytes;
         Ok(Self {
             id: exec.process_id,
@@ -170,7 +171,7 @@ impl Process {
         let Phase::Starting { said, signals } = &mut self.phase else {
             return Ok(());
         };
-        let mut buffer = [0; rustix::pipe::PIPE_BUF];
+        let mut buffer = [0; PIPE_BUF];
         loop {
             match rustix::io::read(&self.outcome, &mut buffer) {
                 Ok(0) => break,
@@ -180,9 +181,9 @@ impl Process {
             }
         }
         let signals = *signals;
-        match judge(said) {
-            None => self.begin(signals, outbox),
-            Some(failure) => {
+        match outcome::judge(said) {
+            Ok(()) => self.begin(signals, outbox),
+            Err(failure) => {
                 outbox.push(Frame::Failed(failure.into_frame(self.id)));
                 self.phase = Phase::Told;
                 self.outputs.iter_mut().for_each(OutputStream::close);
@@ -218,7 +219,7 @@ impl Process {
         if drained && matches!(self.phase, Phase::Running) {
             let mut status = [0; 4];
             recv(&self.reports, &mut status, RecvFlags::DONTWAIT).map_err(|_| AgentError::InitLost)?;
-            outbox.push(Frame::Exited(exited(self.id, i32::from_ne_bytes(status))));
+            outbox.push(Frame::Exited(outcome::exited(self.id, i32::from_ne_bytes(status))));
             self.phase = Phase::Told;
         }
         Ok(())
@@ -233,90 +234,13 @@ pub fn entry(descriptor: Option<BorrowedFd<'_>>, events: i16) -> libc::pollfd {
     }
 }
 
-/// What `outcome` carried up to its end; none: the program runs.
-fn judge(said: &[u8]) -> Option<Failure> {
-    match said.strip_prefix(&[EXECUTING]).unwrap_or(said) {
-        [] if !said.is_empty() => None,
-        [FAILED, failure @ ..] => Failure::from_bytes(failure).or_else(|| Some(killed())),
-        _ => Some(killed()),
-    }
-}
-
-fn killed() -> Failure {
-    Failure::explained(
-        Step::Clone,
-        Errno::SRCH,
-        "start: the process was killed before it became the program",
-    )
-}
-
-fn exited(process_id: u32, status: i32) -> Exited {
-    let end = match libc::WIFSIGNALED(status) {
-        true => End::Signal(libc::WTERMSIG(status) as u32),
-        false => End::ExitCode(libc::WEXITSTATUS(status) as u32),
-    };
-    Exited {
-        process_id,
-        end: Some(end),
-        core_dumped: libc::WCOREDUMP(status),
-    }
-}
-
 /// The nested init's first report. Its end instead means that it did not get that far, and said on `outcome` why.
 fn receive_main(prepared: &Prepared) -> Result<OwnedFd, Failure> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    recvmsg(
-        &prepared.reports,
-        &mut [IoSliceMut::new(&mut byte)],
-        &mut ancillary,
-        RecvFlags::CMSG_CLOEXEC,
-    )
-    .at(Step::Clone, "receive main process")?;
-    let received = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    received.ok_or_else(|| {
-        let mut said = [0; rustix::pipe::PIPE_BUF];
-        let count = rustix::io::read(&prepared.outcome, &mut said).unwrap_or(0);
-        judge(&said[..count]).unwrap_or_else(killed)
-    })
-}
-
-fn send_order(orders: &OwnedFd, root: BorrowedFd<'_>) -> Result<(), Errno> {
-    let descriptors = [root];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-    sendmsg(orders, &[IoSlice::new(b"g")], &mut ancillary, SendFlags::NOSIGNAL).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_an_end_after_the_announcement_is_a_start() {
-        let failure = Failure::new(Step::Exec, "exec /bin/nope", Errno::NOENT);
-        let told = |prefix: &[u8]| [prefix, &[FAILED], &failure.to_bytes()].concat();
-        assert_eq!(judge(&[EXECUTING]), None);
-        assert_eq!(
-            judge(&told(&[EXECUTING])),
-            Some(Failure::new(Step::Exec, "exec /bin/nope", Errno::NOENT))
-        );
-        assert_eq!(
-            judge(&told(&[])),
-            Some(Failure::new(Step::Exec, "exec /bin/nope", Errno::NOENT))
-        );
-        assert_eq!(judge(&[]), Some(killed()));
+    if let Some(main) = rights::receive(&prepared.reports).at(Step::Clone, "receive main process")? {
+        return Ok(main);
     }
-
-    #[test]
-    fn wait_status_becomes_code_or_signal() {
-        assert_eq!(exited(1, 42 << 8).end, Some(End::ExitCode(42)));
-        assert_eq!(exited(1, libc::SIGSEGV).end, Some(End::Signal(11)));
-        assert!(exited(1, libc::SIGSEGV | 0x80).core_dumped);
-    }
+    let mut said = [0; PIPE_BUF];
+    let count = rustix::io::read(&prepared.outcome, &mut said).unwrap_or(0);
+    outcome::judge(&said[..count])?;
+    Err(Failure::new(Step::Clone, "receive main process", Errno::PIPE))
 }

@@ -48,6 +48,10 @@ fn look_up(wanted: &str, passwd: Text, group: Text) -> Result<User, Failure> {
     } else if let Some(account) = account {
         found.groups = groups_of(&account.name, &group);
     }
+    // The own group too: a program that sets its group aside must not thereby get past a file that denies just that group.
+    if !found.groups.contains(&found.gid) {
+        found.groups.insert(0, found.gid);
+    }
     if found.home.is_empty() {
         found.home = "/".into();
     }

@@ -27,17 +27,17 @@ fn user(uid: u32, gid: u32, groups: &[u32], home: &str) -> User {
 #[test]
 fn names_numbers_and_groups() {
     for (wanted, expected) in [
-        ("", user(0, 0, &[10], "/root")),
-        ("0", user(0, 0, &[10], "/root")),
-        ("app", user(1000, 1001, &[50, 10], "/home/app")),
-        ("1000", user(1000, 1001, &[50, 10], "/home/app")),
-        ("twin", user(1000, 1, &[], "/twin")),
-        ("short", user(7, 8, &[], "/")),
-        ("app:staff", user(1000, 50, &[], "/home/app")),
-        ("app:777", user(1000, 777, &[], "/home/app")),
-        ("4321", user(4321, 0, &[], "/")),
-        ("4321:4322", user(4321, 4322, &[], "/")),
-        (":50", user(0, 50, &[], "/root")),
+        ("", user(0, 0, &[0, 10], "/root")),
+        ("0", user(0, 0, &[0, 10], "/root")),
+        ("app", user(1000, 1001, &[1001, 50, 10], "/home/app")),
+        ("1000", user(1000, 1001, &[1001, 50, 10], "/home/app")),
+        ("twin", user(1000, 1, &[1], "/twin")),
+        ("short", user(7, 8, &[8], "/")),
+        ("app:staff", user(1000, 50, &[50], "/home/app")),
+        ("app:777", user(1000, 777, &[777], "/home/app")),
+        ("4321", user(4321, 0, &[0], "/")),
+        ("4321:4322", user(4321, 4322, &[4322], "/")),
+        (":50", user(0, 50, &[50], "/root")),
     ] {
         assert_eq!(find_in(wanted), Ok(expected), "{wanted:?}");
     }
@@ -61,8 +61,8 @@ fn what_is_not_there_is_named() {
 #[test]
 fn numbers_need_no_files_and_names_say_why_they_fail() {
     let bare = |wanted: &str| look_up(wanted, Err(Errno::FBIG), Err(Errno::NOENT));
-    assert_eq!(bare(""), Ok(user(0, 0, &[], "/")));
-    assert_eq!(bare("12:34"), Ok(user(12, 34, &[], "/")));
+    assert_eq!(bare(""), Ok(user(0, 0, &[0], "/")));
+    assert_eq!(bare("12:34"), Ok(user(12, 34, &[34], "/")));
     assert_eq!(
         bare("app").unwrap_err().message,
         "user app: no such user, for /etc/passwd cannot be read: EFBIG"

@@ -2,13 +2,13 @@
 use super::{Ends, Walls, stage, start};
 use crate::failure::{At, Failure};
 use crate::kernel::{self, Child, Side};
+use crate::rights;
 use caisson_frame::agent::failed::Step;
-use rustix::io::{Errno, IoSlice};
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
+use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 use rustix::stdio::{dup2_stdin, stdin};
 use rustix::thread::{Uid, set_thread_res_uid};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 pub fn run(ends: Ends, walls: &Walls) -> ! {
     match make_main(&ends, walls) {
@@ -27,7 +27,7 @@ fn make_main(ends: &Ends, walls: &Walls) -> Result<(Child, u32), Failure> {
 }
 
 fn watch(ends: Ends, main: Child, last_uid: u32) -> Result<(), Errno> {
-    send_pidfd(&ends.reports, &main.pidfd)?;
+    rights::send(&ends.reports, &main.pidfd)?;
     keep_nothing_but(ends.reports)?;
     become_nobody_else(last_uid)?;
     loop {
@@ -37,15 +37,6 @@ fn watch(ends: Ends, main: Child, last_uid: u32) -> Result<(), Errno> {
             return Ok(());
         }
     }
-}
-
-fn send_pidfd(reports: &OwnedFd, main: &OwnedFd) -> Result<(), Errno> {
-    let descriptors = [main.as_fd()];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
-    sendmsg(reports, &[IoSlice::new(b"m")], &mut ancillary, SendFlags::NOSIGNAL)?;
-    Ok(())
 }
 
 /// Pipes above all: the agent takes a pipe's end for the end of the program's output.

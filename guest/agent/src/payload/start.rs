@@ -3,19 +3,18 @@ use super::accounts::{self, User};
 use super::exec::Program;
 use super::files::{open_child_folder, open_folder};
 use super::stage::Trees;
-use super::{EXECUTING, Ends, FAILED, Walls, privileges, rlimits, root, stdio};
+use super::{Ends, Walls, privileges, rlimits, root, stdio};
 use crate::failure::{At, Failure};
-use crate::{kernel, seccomp};
+use crate::outcome::{EXECUTING, FAILED};
+use crate::{kernel, rights, seccomp};
 use caisson_frame::agent::{Exec, failed::Step};
 use prost::Message;
 use rustix::fs::{AtFlags, Gid, Mode, Uid, chownat, mkdirat};
-use rustix::io::{Errno, IoSliceMut};
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::io::Errno;
 use rustix::process::{fchdir, setsid, umask};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 
 pub fn run(ends: &Ends, walls: &Walls, trees: Trees) -> ! {
@@ -36,7 +35,8 @@ pub fn refuse(outcome: &OwnedFd, failure: &Failure) -> ! {
 
 fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible, Failure> {
     get_ready(walls)?;
-    let tree = wait_for_order(&ends.orders).at(Step::Clone, "wait for order")?;
+    let order = rights::receive(&ends.orders).and_then(|tree| tree.ok_or(Errno::CANCELED));
+    let tree = order.at(Step::Clone, "wait for order")?;
     let exec = read_request(&ends.request)?;
     root::enter(tree, trees)?;
     let user = accounts::find(&exec.user)?;
@@ -62,23 +62,6 @@ fn get_ready(walls: &Walls) -> Result<(), Failure> {
 /// "0" is the process that writes it.
 fn join_payload(cgroups: &[OwnedFd]) -> Result<(), Errno> {
     cgroups.iter().try_for_each(|procs| rustix::io::write(procs, b"0").map(drop))
-}
-
-fn wait_for_order(orders: &OwnedFd) -> Result<OwnedFd, Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    recvmsg(
-        orders,
-        &mut [IoSliceMut::new(&mut byte)],
-        &mut ancillary,
-        RecvFlags::CMSG_CLOEXEC,
-    )?;
-    let descriptors = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(descriptors) => Some(descriptors),
-        _ => None,
-    });
-    descriptors.and_then(|mut each| each.next()).ok_or(Errno::CANCELED)
 }
 
 fn read_request(mut request: &File) -> Result<Exec, Failure> {

@@ -3,6 +3,7 @@ mod attacks;
 mod figures;
 mod images;
 mod outcomes;
+mod probe;
 mod protocol;
 mod sandbox;
 mod streams;

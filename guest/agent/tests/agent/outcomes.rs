@@ -90,16 +90,16 @@ fn what_cannot_be_executed_fails_by_name() {
 #[test]
 fn user_group_home_and_path() {
     let id = |user: &str| {
-        let mut request = sh("id -u; id -g; id -G; echo $HOME; echo $PATH");
+        let mut request = sh("id -u; id -g; grep Groups /proc/self/status; echo $HOME; echo $PATH");
         request.user = user.into();
         Sandbox::new().run(request).out().replace('\n', " ")
     };
     let path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin ";
-    assert_eq!(id(""), format!("0 0 0 /root {path}"));
-    assert_eq!(id("app"), format!("1000 1001 1001 50 /home/app {path}"));
-    assert_eq!(id("1000"), format!("1000 1001 1001 50 /home/app {path}"));
-    assert_eq!(id("app:staff"), format!("1000 50 50 /home/app {path}"));
-    assert_eq!(id("4321:99"), format!("4321 99 99 / {path}"));
+    assert_eq!(id(""), format!("0 0 Groups:\t0  /root {path}"));
+    assert_eq!(id("app"), format!("1000 1001 Groups:\t50 1001  /home/app {path}"));
+    assert_eq!(id("1000"), format!("1000 1001 Groups:\t50 1001  /home/app {path}"));
+    assert_eq!(id("app:staff"), format!("1000 50 Groups:\t50  /home/app {path}"));
+    assert_eq!(id("4321:99"), format!("4321 99 Groups:\t99  / {path}"));
     for (user, message) in [
         ("nosuch", "user nosuch: no such user in /etc/passwd"),
         ("70000", "user 70000:0: beyond the ids of a sandbox"),
