@@ -3,7 +3,7 @@ use crate::args::Serve;
 use crate::step::{At, Failure, Step};
 use rustix::fs::{CWD, FlockOperation, Gid, Mode, OFlags, Uid, fchmod, fchown, flock, mkdirat, open, openat};
 use rustix::io::Errno;
-use std::fs::create_dir_all;
+use std::fs::{create_dir_all, remove_dir, remove_file};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -48,6 +48,13 @@ impl Instance {
             run,
             _lock: lock,
         })
+    }
+
+    /// When the launcher ends in order. What others put there stays.
+    pub fn leave(&self) {
+        for name in ["channels", "mounts", "roots", "lock", ""] {
+            let _ = remove_file(self.run.join(name)).or_else(|_| remove_dir(self.run.join(name)));
+        }
     }
 
     /// An empty folder below `/run/caisson/NAME`, to mount something on.

@@ -64,6 +64,13 @@ impl Launcher {
         })))
     }
 
+    /// For their folders to be removed; whatever is still in use lives on until this process ends.
+    pub fn unmount(&self) {
+        for name in ["mounts", "roots"] {
+            let _ = mounts::detach(&self.instance.run.join(name));
+        }
+    }
+
     /// Names cgroups, channels and mounts of one connection; only one launcher at a time has this instance's.
     pub fn new_id(&self) -> String {
         format!("{:06x}", self.next_id.fetch_add(1, Ordering::Relaxed))

@@ -47,7 +47,8 @@ pub fn writable(
         dress_upper(scratch, &top.root, range)?;
     }
     let lowers = stage.fill(layers, ids)?;
-    let (upper, work) = (scratch.folder("upper"), scratch.folder("work"));
+    // By descriptor, also because the options show in the sandbox, where paths of the host have no business.
+    let (upper, work) = (path_of(&scratch.upper), path_of(&scratch.work));
     let mut options: Vec<Set<'_>> = lowers.iter().map(|path| Set::Text("lowerdir+", path)).collect();
     // Volatile: to sync a disk that is thrown away would only cost time.
     options.extend([
@@ -90,14 +91,18 @@ fn dress_upper(scratch: &Scratch, root: &RootAttributes, range: &UidRange) -> Re
     if root.is_plain() {
         return Ok(());
     }
-    let upper = scratch.upper()?;
+    let upper = &scratch.upper;
     let (uid, gid) = (Uid::from_raw(range.map(root.uid)), Gid::from_raw(range.map(root.gid)));
-    fchown(&upper, Some(uid), Some(gid)).at(Step::DressUpper)?;
-    fchmod(&upper, Mode::from_raw_mode(root.mode)).at(Step::DressUpper)?;
+    fchown(upper, Some(uid), Some(gid)).at(Step::DressUpper)?;
+    fchmod(upper, Mode::from_raw_mode(root.mode)).at(Step::DressUpper)?;
     for (name, value) in &root.attributes {
-        fsetxattr(&upper, name, value, XattrFlags::empty()).about(Step::DressUpper, name.to_string_lossy())?;
+        fsetxattr(upper, name, value, XattrFlags::empty()).about(Step::DressUpper, name.to_string_lossy())?;
     }
     Ok(())
+}
+
+fn path_of(fd: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 
 impl Stages {
@@ -133,11 +138,7 @@ impl Stage {
             mounts::attach(&clone, &self.path.join(index.to_string()))?;
             self.clones.push(clone);
         }
-        Ok(self
-            .clones
-            .iter()
-            .map(|clone| format!("/proc/self/fd/{}", clone.as_raw_fd()))
-            .collect())
+        Ok(self.clones.iter().map(path_of).collect())
     }
 
     /// The overlay has clones of its own by now.

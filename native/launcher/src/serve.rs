@@ -37,6 +37,8 @@ pub fn serve(command: &Serve) -> Result<(), Failure> {
     // Every sandbox ends here, also those whose threads wait for their worker; the mounts go with the process.
     sweep(&launcher.instance, &launcher.cgroups);
     launcher.cgroups.remove();
+    launcher.unmount();
+    launcher.instance.leave();
     Ok(())
 }
 

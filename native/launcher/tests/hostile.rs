@@ -11,7 +11,8 @@ use support::{Launcher, images};
 fn every_field_is_checked() {
     let launcher = Launcher::start();
     let layers = [images::base(&launcher)];
-    let refused: [(&str, fn(&mut Start)); 12] = [
+    type Change = fn(&mut Start);
+    let refused: [(&str, Change); 12] = [
         ("start.layers", |start| start.layers.clear()),
         ("start.layers", |start| start.layers = vec!["../../etc/passwd".into()]),
         ("start.layers", |start| start.layers = vec![start.layers[0].clone(); 401]),

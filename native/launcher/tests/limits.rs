@@ -91,13 +91,25 @@ fn processes_are_denied_and_counted() {
 
 #[test]
 fn a_full_disk_is_seen_and_no_more_than_asked() {
-    let script = "dd if=/dev/zero of=/tmp/big bs=65536; stat -c %s /tmp/big; exit 9";
-    let (_, output, end, finished) = run(|start| start.disk_bytes = 32 * MIB, script, false);
-    assert_eq!(end, Some(End::ExitCode(9)));
-    assert!(finished.disk_full, "{finished:?}");
-    let written: u64 = output.lines().last().and_then(|line| line.parse().ok()).expect("a size");
-    assert!((31 * MIB..=33 * MIB).contains(&written), "{written} {finished:?}");
-    assert!(finished.disk_used_bytes >= Some(written), "{finished:?}");
+    for (disk, block) in [
+        (32 * MIB, "65536"),
+        (32 * MIB, "1M"),
+        (MIB, "4096"),
+        (1_000 * MIB, "1M"),
+        (77 * MIB, "3M"),
+    ] {
+        let script = format!("dd if=/dev/zero of=/big bs={block}; stat -c %s /big; exit 9");
+        let (_, output, end, finished) = run(|start| start.disk_bytes = disk, &script, false);
+        assert_eq!(end, Some(End::ExitCode(9)));
+        let written: u64 = output.lines().last().and_then(|line| line.parse().ok()).expect("a size");
+        println!("disk {disk}, blocks of {block}: {written} written, {finished:?}");
+        assert!(finished.disk_full, "{finished:?}");
+        assert!(
+            (disk - disk / 16..=disk + disk / 16).contains(&written),
+            "{written} of {disk}"
+        );
+        assert!(finished.disk_used_bytes >= Some(written), "{finished:?}");
+    }
 }
 
 #[test]

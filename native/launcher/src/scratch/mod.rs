@@ -7,7 +7,7 @@ use crate::loops::Loop;
 use crate::mounts::{self, Option as Set};
 use crate::step::{At, Failure, Step};
 use crate::sys;
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, chownat, fstatvfs, ftruncate, mkdirat, openat};
+use rustix::fs::{FallocateFlags, Gid, Mode, OFlags, Uid, fallocate, fchown, fstatvfs, ftruncate, mkdirat, openat};
 use rustix::io::pwrite;
 use rustix::mount::MountAttrFlags;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,8 +16,12 @@ use template::{BLOCK, Templates};
 
 const EXT4_IOC_SHUTDOWN: u64 = 0x8004_587D;
 const SHUTDOWN_WITHOUT_FLUSH: u32 = 2;
-/// With less than this left a disk counts as full: a writer that was refused leaves no more than parts of a block or two per processor.
-const FULL_BYTES: u64 = 64 << 10;
+/// Folders of the overlay, and what maps a file's blocks: so that a file of exactly the size asked for has room.
+const OVERHEAD_BYTES: u64 = 16 * BLOCK;
+/// With less than this left a disk counts as full: a large write is refused by pieces of the page cache, and leaves less than one of them.
+const FULL_BYTES: u64 = 1 << 20;
+/// The same of a small disk, as a part of it.
+const FULL_PART: u64 = 16;
 
 pub struct Scratches {
     folder: OwnedFd,
@@ -27,9 +31,16 @@ pub struct Scratches {
 
 pub struct Scratch {
     pub bytes: u64,
-    mount_point: PathBuf,
-    mount: OwnedFd,
+    pub upper: OwnedFd,
+    pub work: OwnedFd,
     empty_bytes: u64,
+    disk: Disk,
+}
+
+/// Mounted until it is dropped.
+struct Disk {
+    mount: OwnedFd,
+    mount_point: PathBuf,
 }
 
 pub struct DiskUse {
@@ -46,28 +57,34 @@ impl Scratches {
         }
     }
 
-    /// `upper` in it belongs to `owner`, and `work` is the overlay's own.
+    /// `upper` in it belongs to `owner`, `work` is the overlay's own, and a ballast leaves them exactly what was asked for.
     pub fn make(&self, id: &str, bytes: u64, owner: u32) -> Result<Scratch, Failure> {
+        let disk = self.mount(id, bytes)?;
+        let (upper, work) = (disk.folder("upper", 0o755)?, disk.folder("work", 0o700)?);
+        fchown(&upper, Some(Uid::from_raw(owner)), Some(Gid::from_raw(owner))).about(Step::MakeScratch, "upper")?;
+        disk.load_down(bytes)?;
+        Ok(Scratch {
+            bytes,
+            upper,
+            work,
+            empty_bytes: disk.free()?.0,
+            disk,
+        })
+    }
+
+    fn mount(&self, id: &str, bytes: u64) -> Result<Disk, Failure> {
         let device = Loop::attach(self.file(bytes)?, false)?;
-        let options = [
-            Set::Text("source", &device.path),
-            Set::Flag("noinit_itable"),
-            Set::Flag("nobarrier"),
-            Set::Flag("noauto_da_alloc"),
-        ];
+        let flags = ["noinit_itable", "nobarrier", "noauto_da_alloc"].map(Set::Flag);
+        let options: Vec<Set<'_>> = flags.into_iter().chain([Set::Text("source", &device.path)]).collect();
         let attributes =
             MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOATIME;
         let mount = mounts::make(Step::MountScratch, "ext4", &options, attributes)?;
-        let mount_point = mounts::place(&self.mounts, id)?;
-        let mut scratch = Scratch {
-            bytes,
-            mount_point,
+        let disk = Disk {
             mount,
-            empty_bytes: 0,
+            mount_point: mounts::place(&self.mounts, id)?,
         };
-        mounts::attach(&scratch.mount, &scratch.mount_point)?;
-        scratch.furnish(owner)?;
-        Ok(scratch)
+        mounts::attach(&disk.mount, &disk.mount_point)?;
+        Ok(disk)
     }
 
     fn file(&self, bytes: u64) -> Result<OwnedFd, Failure> {
@@ -87,30 +104,30 @@ fn unnamed(folder: impl AsFd) -> Result<OwnedFd, Failure> {
 }
 
 impl Scratch {
-    fn furnish(&mut self, owner: u32) -> Result<(), Failure> {
-        for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
-            mkdirat(&self.mount, name, Mode::from_raw_mode(mode)).about(Step::MakeScratch, name)?;
-        }
-        let (uid, gid) = (Uid::from_raw(owner), Gid::from_raw(owner));
-        chownat(&self.mount, "upper", Some(uid), Some(gid), AtFlags::empty()).about(Step::MakeScratch, "upper")?;
-        self.empty_bytes = self.free()?.0;
-        Ok(())
-    }
-
-    pub fn folder(&self, name: &str) -> String {
-        self.mount_point.join(name).to_string_lossy().into_owned()
-    }
-
-    pub fn upper(&self) -> Result<OwnedFd, Failure> {
-        openat(&self.mount, "upper", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).about(Step::MakeScratch, "upper")
-    }
-
     pub fn usage(&self) -> Result<DiskUse, Failure> {
-        let (free, inodes) = self.free()?;
+        let (free, inodes) = self.disk.free()?;
+        let full = free < OVERHEAD_BYTES + FULL_BYTES.min(self.bytes / FULL_PART) || inodes == 0;
         Ok(DiskUse {
             used_bytes: self.empty_bytes.saturating_sub(free),
-            full: free < FULL_BYTES || inodes == 0,
+            full,
         })
+    }
+}
+
+impl Disk {
+    fn folder(&self, name: &str, mode: u32) -> Result<OwnedFd, Failure> {
+        mkdirat(&self.mount, name, Mode::from_raw_mode(mode)).about(Step::MakeScratch, name)?;
+        openat(&self.mount, name, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).about(Step::MakeScratch, name)
+    }
+
+    fn load_down(&self, bytes: u64) -> Result<(), Failure> {
+        let excess = self.free()?.0.saturating_sub(bytes + OVERHEAD_BYTES);
+        if excess == 0 {
+            return Ok(());
+        }
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let ballast = openat(&self.mount, "ballast", flags, Mode::from_raw_mode(0o600)).about(Step::MakeScratch, "ballast")?;
+        fallocate(ballast, FallocateFlags::empty(), 0, excess).about(Step::MakeScratch, "ballast")
     }
 
     /// Bytes and inodes.
@@ -120,7 +137,7 @@ impl Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for Disk {
     fn drop(&mut self) {
         // Nobody reads it again: without this the unmount would first write every dirty page to a file that is about to vanish.
         let _ = sys::ioctl(&self.mount, EXT4_IOC_SHUTDOWN, &mut { SHUTDOWN_WITHOUT_FLUSH });
