@@ -4,6 +4,7 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { caisson } from '../../../proto/messages.js'
 import { type Completion, convertLayer, type Layer, type LayerLimits } from './conversion.js'
+import { emptyLayer } from './empty.js'
 import { Flights } from './flights.js'
 import { Slots } from './slots.js'
 
@@ -83,7 +84,8 @@ export class LayerStore {
       this.#remember(layer.diffId)
     }
     if (await this.#has(completed)) return completed
-    const completion = { chainId: layer.chainId, lowers: await Promise.all(lowers) }
+    const below = lowers.length > 0 ? lowers : [this.#ensure(emptyLayer, [], signal, () => {})]
+    const completion = { chainId: layer.chainId, lowers: await Promise.all(below) }
     return (await this.#build(completed, layer, completion, signal, onProgress)) as string
   }
 
