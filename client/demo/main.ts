@@ -1,20 +1,14 @@
 // npm run demo: a service of its own, real images, and a dozen programs on every backend that this machine has.
 
 import { spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Writable } from 'node:stream'
 import { showMicros } from '../command/quantity.js'
 import { Caisson } from '../sdk/caisson.js'
 import type { BackendOffer, Isolation } from '../sdk/model.js'
 import { findInstallation } from '../up/installation.js'
-import { Log } from '../up/log.js'
-import { Service } from '../up/service.js'
 import { Stops } from '../up/stops.js'
 import { cases, specOf, surprise } from './cases.js'
+import { DemoService } from './service.js'
 import { say, showRun } from './show.js'
 
 const imageFolder = '/var/cache/caisson/images'
@@ -25,7 +19,7 @@ async function main(): Promise<number> {
   if (process.getuid?.() !== 0) throw new Error('the demo must be root, as "caisson up" must')
   makeImages()
   const stops = new Stops()
-  await using demo = await DemoService.start(stops)
+  await using demo = await DemoService.start(imageFolder, stops)
   say(`\nA service of its own is ready at ${demo.address}; ${demo.service.redisPromise}.`)
   using caisson = Caisson.connect({ address: demo.address })
   const offers = (await caisson.workers()).flatMap((worker) => worker.offers)
@@ -67,64 +61,6 @@ function conclude(surprises: string[], offers: BackendOffer[], stops: Stops): nu
 function makeImages(): void {
   const { status } = spawnSync(join(findInstallation().folder, 'scripts', 'images'), { stdio: 'inherit' })
   if (status !== 0) throw new Error('scripts/images could not make the images')
-}
-
-/** Gone without a trace afterwards. */
-class DemoService implements AsyncDisposable {
-  private constructor(
-    readonly service: Service,
-    readonly address: string,
-    private readonly folders: string[],
-    private readonly stops: Stops,
-  ) {}
-
-  static async start(stops: Stops): Promise<DemoService> {
-    const name = `demo-${process.pid}`
-    const state = await mkdtemp(join(tmpdir(), 'caisson-demo-'))
-    // Control, worker and Redis pass through it as an ordinary user.
-    await chmod(state, 0o755)
-    const folders = [state, join('/run/caisson', name)]
-    const listen = `127.0.0.1:${await freePort()}`
-    const options = { name, state, images: [imageFolder], listen, redisMemoryBytes: 256 << 20, workerArgs: [], controlArgs: [] }
-    const log = new RecentLines()
-    try {
-      const service = await Service.start(options, new Log(log, 'people'), stops.first)
-      return new DemoService(service, listen, folders, stops)
-    } catch (error) {
-      say(log.lines.join('\n'))
-      await removeAll(folders)
-      throw error
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.service.stop(this.stops.second)
-    await removeAll(this.folders)
-  }
-}
-
-/** What the service logs is of interest only when it fails. */
-class RecentLines extends Writable {
-  readonly lines: string[] = []
-
-  override _write(chunk: Buffer, _: string, done: () => void): void {
-    this.lines.push(chunk.toString().trimEnd())
-    if (this.lines.length > 100) this.lines.shift()
-    done()
-  }
-}
-
-async function removeAll(folders: string[]): Promise<void> {
-  for (const folder of folders) await rm(folder, { recursive: true, force: true })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === 'string') throw new Error('no port is free')
-  return address.port
 }
 
 try {

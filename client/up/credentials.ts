@@ -1,7 +1,7 @@
 // Keys and tokens that only root may read, handed to control: copies that only the instance's user reads, gone with the
 // service, or at last with the machine.
 
-import { chown, readFile, rm, writeFile } from 'node:fs/promises'
+import { chown, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Instance } from './instance.js'
 
@@ -25,8 +25,4 @@ export async function handOver(files: CredentialFiles, { credentials, user }: In
     args.push(flags[name], copy)
   }
   return args
-}
-
-export async function takeBack({ credentials }: Instance): Promise<void> {
-  await rm(credentials, { recursive: true, force: true })
 }

@@ -1,7 +1,8 @@
 // One all-in-one service on this host: its name, its folders and who owns them.
 
-import { chmod, chown, lstat, mkdir, readFile, realpath } from 'node:fs/promises'
+import { chmod, chown, lstat, mkdir, readdir, readFile, realpath, rm, rmdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { lockName } from './lock.js'
 
 export interface User {
   name: string
@@ -54,6 +55,21 @@ async function ownFolder(path: string, { uid, gid }: User): Promise<void> {
   if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is not a folder`)
   await chown(path, uid, gid)
   await chmod(path, 0o700)
+}
+
+/** When all its processes are gone, under the lock that is left. What is mounted there (nothing, if the launcher ended well) stays. */
+export async function clearRuntime({ runtime }: Instance): Promise<void> {
+  const mounts = await readFile('/proc/self/mountinfo', 'utf8')
+  if (mounts.includes(` ${runtime}/`)) return
+  for (const entry of await readdir(runtime))
+    if (entry !== lockName) await rm(join(runtime, entry), { recursive: true, force: true })
+}
+
+/** Without the lock: somebody else may have taken the name by now, and then the folder is not empty. */
+export async function removeRuntime({ runtime }: Instance): Promise<void> {
+  await rmdir(runtime).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'ENOENT') throw error
+  })
 }
 
 /** As the launcher reads it: from /etc/passwd alone. */

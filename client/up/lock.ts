@@ -4,6 +4,8 @@ import { once } from 'node:events'
 import { rm } from 'node:fs/promises'
 import { connect, createServer, type Server } from 'node:net'
 
+export const lockName = 'up.sock'
+
 /** Holds the lock until the returned server is closed. The folder is root's: nobody else can take it. */
 export async function lock(path: string, what: string): Promise<Server> {
   if (await answers(path)) throw new Error(`${what} is in use by another "caisson up"`)
@@ -14,6 +16,8 @@ export async function lock(path: string, what: string): Promise<Server> {
   // It says that we live; it keeps nobody alive.
   return server.unref()
 }
+
+export const unlock = (held: Server): Promise<void> => new Promise((resolve) => held.close(() => resolve()))
 
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {

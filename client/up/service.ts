@@ -3,10 +3,10 @@
 import type { Server } from 'node:net'
 import { join, resolve } from 'node:path'
 import { Child } from './child.js'
-import { type CredentialFiles, handOver, takeBack } from './credentials.js'
+import { type CredentialFiles, handOver } from './credentials.js'
 import { findInstallation, requireBinaries } from './installation.js'
-import { findUser, type Instance, makeInstance } from './instance.js'
-import { lock } from './lock.js'
+import { clearRuntime, findUser, type Instance, makeInstance, removeRuntime } from './instance.js'
+import { lock, lockName, unlock } from './lock.js'
 import type { Log } from './log.js'
 import { judge, type PassedOn } from './passedOn.js'
 import { launcherProgram, nodeProgram, redisProgram } from './programs.js'
@@ -33,6 +33,7 @@ export class Service {
   readonly #children: Child[] = []
   readonly #locks: Server[] = []
   #instance: Instance | undefined
+  #stopped: Promise<void> | undefined
   /** What its Redis promises, in one line. */
   redisPromise = ''
 
@@ -58,10 +59,16 @@ export class Service {
   }
 
   /** Worker first, which finishes or hands back what it runs; then those it needs for that. `hurry`: no more patience. */
-  async stop(hurry: AbortSignal): Promise<void> {
+  stop(hurry: AbortSignal): Promise<void> {
+    this.#stopped ??= this.#stop(hurry)
+    return this.#stopped
+  }
+
+  async #stop(hurry: AbortSignal): Promise<void> {
     for (const child of this.#children.toReversed()) await child.stop(hurry)
-    if (this.#instance) await takeBack(this.#instance)
-    for (const held of this.#locks) held.close()
+    if (this.#instance) await clearRuntime(this.#instance)
+    await Promise.all(this.#locks.map(unlock))
+    if (this.#instance) await removeRuntime(this.#instance)
   }
 
   /** Of its processes, by name, as they are now. */
@@ -78,7 +85,6 @@ export class Service {
     const { name, state, images, listen, redis, redisMemoryBytes, workerArgs, controlArgs } = this.options
     const instance = await makeInstance(name, state, await requireUser())
     await this.#lock(instance)
-    this.#instance = instance
     const credentials = await handOver(this.options, instance)
 
     const launcher = new Child(launcherProgram(installation, instance), this.log)
@@ -96,9 +102,11 @@ export class Service {
     if (images.length === 0) this.log.say('worker', 'may read no folder of images: name one with --images')
   }
 
-  async #lock({ name, runtime, state }: Instance): Promise<void> {
-    this.#locks.push(await lock(join(runtime, 'up.sock'), `the name "${name}"`))
-    this.#locks.push(await lock(join(state, 'up.sock'), `the state folder ${state}`))
+  async #lock(instance: Instance): Promise<void> {
+    const { name, runtime, state } = instance
+    this.#locks.push(await lock(join(runtime, lockName), `the name "${name}"`))
+    this.#instance = instance
+    this.#locks.push(await lock(join(state, lockName), `the state folder ${state}`))
   }
 
   async #run(children: Child[], signal: AbortSignal): Promise<void> {
