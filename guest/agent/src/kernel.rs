@@ -88,7 +88,7 @@ pub fn wait_for_child() -> Result<(i32, i32), Errno> {
 
 pub fn prctl(option: i32, value: u64) -> Result<(), Errno> {
     // SAFETY: the options used here take numbers only.
-    checked(unsafe { libc::prctl(option, value, 0, 0, 0) }.into())
+    checked(unsafe { libc::prctl(option, value, 0_u64, 0_u64, 0_u64) }.into())
 }
 
 /// Descriptors from `first` on.

@@ -1,6 +1,7 @@
 //! The real binary as the first process of real namespaces, spoken to as the worker does. Needs root and busybox-static.
 mod attacks;
 mod figures;
+mod host;
 mod images;
 mod outcomes;
 mod probe;

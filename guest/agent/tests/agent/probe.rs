@@ -7,7 +7,7 @@ const INIT: i32 = 1;
 fn call(number: i64, arguments: [usize; 5]) -> i64 {
     let [a, b, c, d, e] = arguments;
     // SAFETY: pointers among the arguments are null or of locals that outlive the call; a failed call changes nothing.
-    unsafe { libc::syscall(number, a, b, c, d, e, 0) }
+    unsafe { libc::syscall(number, a, b, c, d, e, 0usize) }
 }
 
 /// "name ERRNO", or "name ALLOWED".

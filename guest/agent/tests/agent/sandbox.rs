@@ -1,17 +1,16 @@
 //! A sandbox without a launcher: namespaces by `unshare`, a root by `enter.sh`, and the worker's side of the channel.
+use crate::host::{give, make_cgroup, make_user_namespace, set_mode};
 use caisson_frame::agent::{AgentFrame, Credit, Exec, Exited, Failed, HostFrame, Input, Rlimits, Setup, Signal, Stream};
 use caisson_frame::agent::{agent_frame, exited::End, host_frame};
 use caisson_frame::{read_frame, write_frame};
 use std::fs::{self, File};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const FIRST_UID: u32 = 1_700_000_000;
 pub const CREDIT: u64 = 1 << 20;
 
 pub struct Sandbox {
@@ -253,54 +252,4 @@ pub fn exec(args: &[&str]) -> Exec {
 
 pub fn sh(script: &str) -> Exec {
     exec(&["sh", "-c", script])
-}
-
-/// Holds a user namespace with 65,536 ids until it is killed.
-fn make_user_namespace() -> Child {
-    let child = Command::new("unshare").args(["--user", "sleep", "infinity"]).spawn().unwrap();
-    let own = fs::read_link("/proc/self/ns/user").unwrap();
-    let its = format!("/proc/{}/ns/user", child.id());
-    while fs::read_link(&its).unwrap() == own {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    for map in ["uid_map", "gid_map"] {
-        fs::write(format!("/proc/{}/{map}", child.id()), format!("0 {FIRST_UID} 65536")).unwrap();
-    }
-    child
-}
-
-/// Descriptors from number 3 on.
-fn give(command: &mut Command, given: Vec<OwnedFd>) {
-    // Out of the way of the numbers that they are to have.
-    let high: Vec<OwnedFd> = given
-        .iter()
-        .map(|fd| rustix::io::fcntl_dupfd_cloexec(fd, 100).unwrap())
-        .collect();
-    let place = move || {
-        for (index, descriptor) in high.iter().enumerate() {
-            // SAFETY: takes numbers only, and the target numbers are nobody's after a fork.
-            if unsafe { libc::dup2(descriptor.as_raw_fd(), 3 + index as RawFd) } < 0 {
-                return Err(std::io::Error::last_os_error());
-            }
-        }
-        Ok(())
-    };
-    // SAFETY: between fork and exec only dup2 is called.
-    unsafe { command.pre_exec(place) };
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
-}
-
-fn make_cgroup(unique: &Path, pids: u32) -> PathBuf {
-    let hierarchy = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"]
-        .map(Path::new)
-        .into_iter()
-        .find(|path| path.exists())
-        .unwrap();
-    let cgroup = hierarchy.join(unique.file_name().unwrap());
-    fs::create_dir(&cgroup).unwrap();
-    fs::write(cgroup.join("pids.max"), pids.to_string()).unwrap();
-    cgroup
 }
