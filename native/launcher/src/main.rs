@@ -18,6 +18,7 @@ mod mounts;
 mod namespaces;
 mod overlay;
 mod peer;
+mod probe;
 mod process;
 mod program;
 mod roots;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match args::parse() {
         Ok(Command::Serve(command)) => serve::serve(&command),
         Ok(Command::Enter(command)) => enter::enter(command),
+        Ok(Command::Probe) => probe::probe(),
         Ok(Command::Help) => {
             print!("{}", args::USAGE);
             return ExitCode::SUCCESS;
@@ -48,7 +50,6 @@ fn main() -> ExitCode {
             eprintln!("caisson-launcher: {error}\n\n{}", args::USAGE);
             return ExitCode::from(2);
         }
-        Ok(_) => return ExitCode::FAILURE,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

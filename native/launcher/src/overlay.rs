@@ -63,7 +63,7 @@ pub fn writable(
 pub fn read_only(layers: &[Arc<Layer>], ids: impl AsFd, stage: &mut Stage) -> Result<OwnedFd, Failure> {
     if let [only] = layers {
         // Overlayfs takes no fewer than two lowers without an upper.
-        return clone(only, ids);
+        return idmapped_clone(only, ids);
     }
     let lowers = stage.fill(layers, ids)?;
     make(lowers.iter().map(|path| Set::Text("lowerdir+", path)).collect())
@@ -79,7 +79,7 @@ fn make(mut options: Vec<Set<'_>>) -> Result<OwnedFd, Failure> {
     )
 }
 
-fn clone(layer: &Layer, ids: impl AsFd) -> Result<OwnedFd, Failure> {
+pub fn idmapped_clone(layer: &Layer, ids: impl AsFd) -> Result<OwnedFd, Failure> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let clone = open_tree(&layer.mount, "", flags).at(Step::CloneLayer)?;
     sys::idmap(&clone, ids).at(Step::IdmapLayer)?;
@@ -134,7 +134,7 @@ impl Stage {
     /// Returns the clones' paths, newest layer first.
     fn fill(&mut self, layers: &[Arc<Layer>], ids: impl AsFd) -> Result<Vec<String>, Failure> {
         for (index, layer) in layers.iter().rev().enumerate() {
-            let clone = clone(layer, &ids)?;
+            let clone = idmapped_clone(layer, &ids)?;
             mounts::attach(&clone, &self.path.join(index.to_string()))?;
             self.clones.push(clone);
         }

@@ -102,7 +102,7 @@ impl Drop for Process {
 
 fn clone(plan: &Plan<'_>, cgroup: &Cgroup, theirs: &OwnedFd) -> Result<Process, Failure> {
     // SAFETY: the child calls nothing but child::run, which neither allocates nor locks.
-    match unsafe { sys::clone_into(NAMESPACES, cgroup.clone_target()) }.at(Step::Clone)? {
+    match unsafe { sys::clone_into(NAMESPACES, Some(cgroup.clone_target())) }.at(Step::Clone)? {
         Cloned::Child => child::run(plan, theirs.as_fd()),
         Cloned::Parent { pid, pidfd } => Ok(Process { pidfd, pid, ended: None }),
     }

@@ -100,7 +100,7 @@ impl fmt::Display for Failure {
         if !self.subject.is_empty() {
             write!(formatter, " {}", self.subject)?;
         }
-        write!(formatter, ": {}", ErrnoName(self.errno))
+        write!(formatter, ": {}", Errno(self.errno))
     }
 }
 
@@ -123,7 +123,14 @@ impl<T, E: Into<Errno>> At<T> for Result<T, E> {
     }
 }
 
+/// Shown by its name.
 pub struct Errno(i32);
+
+impl Errno {
+    pub fn from_number(number: i32) -> Self {
+        Self(number)
+    }
+}
 
 impl From<rustix::io::Errno> for Errno {
     fn from(errno: rustix::io::Errno) -> Self {
@@ -137,9 +144,7 @@ impl From<std::io::Error> for Errno {
     }
 }
 
-struct ErrnoName(i32);
-
-impl fmt::Display for ErrnoName {
+impl fmt::Display for Errno {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         macro_rules! named {
             ($($name:ident)*) => {

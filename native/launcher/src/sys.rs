@@ -67,18 +67,21 @@ pub enum Cloned {
     Parent { pid: i32, pidfd: OwnedFd },
 }
 
-/// A fork into `namespaces` and, on the v2 tree, into the cgroup, from its first moment on.
+/// A fork into `namespaces` and, on the v2 tree, into a cgroup, from its first moment on.
 ///
 /// # Safety
 /// The child has one thread and a copy of the memory as it was: until it executes or exits it must not allocate nor take locks.
-pub unsafe fn clone_into(namespaces: i32, cgroup: BorrowedFd<'_>) -> Result<Cloned> {
+pub unsafe fn clone_into(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
     let mut pidfd: RawFd = -1;
     // SAFETY: all-zero clone_args are valid.
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = (namespaces | libc::CLONE_PIDFD) as u64 | CLONE_INTO_CGROUP;
+    args.flags = (namespaces | libc::CLONE_PIDFD) as u64;
     args.pidfd = &raw mut pidfd as u64;
     args.exit_signal = libc::SIGCHLD as u64;
-    args.cgroup = cgroup.as_raw_fd() as u64;
+    if let Some(cgroup) = cgroup {
+        args.flags |= CLONE_INTO_CGROUP;
+        args.cgroup = cgroup.as_raw_fd() as u64;
+    }
     // SAFETY: no CLONE_VM, so the child has its own copy of this stack; args and pidfd outlive the call.
     let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) })?;
     if pid == 0 {
@@ -119,6 +122,12 @@ pub fn move_up(source: RawFd, lowest: RawFd) -> Result<RawFd> {
     // SAFETY: changes nothing but the descriptor table.
     let fd = check(unsafe { libc::syscall(libc::SYS_fcntl, source, libc::F_DUPFD_CLOEXEC, lowest) })?;
     Ok(fd as RawFd)
+}
+
+pub fn seccomp_can_refuse() -> bool {
+    let action: u32 = libc::SECCOMP_RET_ERRNO;
+    // SAFETY: only asks; the kernel reads one number.
+    unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) == 0 }
 }
 
 pub fn close_from(first: RawFd) -> Result<()> {

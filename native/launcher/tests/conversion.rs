@@ -131,6 +131,8 @@ fn completes_a_layer_from_those_below() {
     let base = images::layer(&launcher, 1, |root| {
         fs::create_dir(root.join("deep")).expect("folder");
         fs::set_permissions(root.join("deep"), fs::Permissions::from_mode(0o700)).expect("mode");
+        // As of our own converter's layers: on an image without any attributes the kernel knows no attributes at all.
+        rustix::fs::setxattr(root.join("deep"), "user.x", b"y", rustix::fs::XattrFlags::empty()).expect("attribute");
     });
     let blob = tar(&launcher, |root| images::write(root, "deep/file", "x"), &["./deep/file"]);
     let (conversation, result) = convert(&launcher, &blob, None);

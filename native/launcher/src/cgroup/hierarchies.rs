@@ -39,6 +39,10 @@ impl Hierarchies {
         Ok(Self { roots, base, name })
     }
 
+    pub fn version(&self) -> Version {
+        self.roots.version
+    }
+
     pub fn group(&'static self, id: &str) -> Result<Group, Failure> {
         Group::make(&self.base, id)
     }
