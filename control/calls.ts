@@ -65,12 +65,15 @@ export class Calls {
 
   #openStream(call: { on(event: 'cancelled', listener: () => void): unknown }): AbortController {
     const stop = new AbortController()
-    call.on('cancelled', () => stop.abort())
+    call.on('cancelled', () => stop.abort(left))
     if (this.#ending) stop.abort(this.#ending)
     this.#open.add(stop)
     return stop
   }
 }
+
+/** Made once: it is the ordinary end of many a watch. */
+const left = new Error('the client has left')
 
 function statusFor(error: unknown, path: string) {
   const refusal = asRefusal(error)

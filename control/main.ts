@@ -28,7 +28,8 @@ async function main(config: Config): Promise<void> {
   const stopping = stopSignals()
   const connections = connectAll(config.redis)
   const { redis, tailing, reading } = connections
-  if (redis.status !== 'ready') await once(redis, 'ready')
+  await Promise.race([firstReady(redis), aborted(stopping.first)])
+  if (stopping.first.aborted) return
   const queues = new Queues(redis)
   await queues.ready()
 
@@ -73,6 +74,22 @@ function connectAll(address: string): Record<'redis' | 'tailing' | 'reading', Re
     tailing: connect(address, 'control-tail', 'tail'),
     reading: connect(address, 'control-read', 'patient'),
   }
+}
+
+/** Waits for a Redis that is not there yet, and says once for each reason why it is not. */
+function firstReady(redis: Redis): Promise<void> {
+  const said = new Set<string>()
+  const say = (error: Error) => {
+    if (!said.has(error.message)) log.error('control waits for Redis', error)
+    said.add(error.message)
+  }
+  redis.on('error', say)
+  return new Promise((resolve) => {
+    redis.once('ready', () => {
+      redis.off('error', say)
+      resolve()
+    })
+  })
 }
 
 /** SIGTERM or SIGINT: stop in order; once more: at once. */

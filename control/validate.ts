@@ -43,7 +43,9 @@ export function validateSubmit({ spec, idempotencyKey }: caisson.v1.ISubmitReque
 }
 
 const violation = (field: string, description: string): Violation => ({ field, description })
-const when = (wrong: boolean, field: string, description: string) => (wrong ? [violation(field, description)] : [])
+/** Descriptions are made only for what is wrong: nearly every submit is right. */
+const when = (wrong: boolean, field: string, description: string | (() => string)) =>
+  wrong ? [violation(field, typeof description === 'string' ? description : description())] : []
 const bytes = (text: string) => Buffer.byteLength(text)
 const hasNul = (text: string) => text.includes('\0')
 const number = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: 0 })
@@ -74,12 +76,13 @@ function command(spec: caisson.v1.IRunSpec): Violation[] {
     ...when(
       args.length + entrypoint.length > mostWords,
       'spec.args',
-      `has ${number(args.length + entrypoint.length)} words with entrypoint, must be at most ${number(mostWords)}`,
+      () => `has ${number(args.length + entrypoint.length)} words with entrypoint, must be at most ${number(mostWords)}`,
     ),
     ...when(
       wordBytes + envBytes > mostCommandBytes,
       envBytes > wordBytes ? 'spec.env' : 'spec.args',
-      `is too long: args, entrypoint and env are ${number(wordBytes + envBytes)} bytes together, must be at most ${number(mostCommandBytes)}`,
+      () =>
+        `is too long: args, entrypoint and env are ${number(wordBytes + envBytes)} bytes together, must be at most ${number(mostCommandBytes)}`,
     ),
     // An entrypoint that is set replaces the image's command altogether, so nothing else could name one.
     ...when(
@@ -98,7 +101,7 @@ function words(field: string, texts: string[]): Violation[] {
     ...when(
       bytes(text) > mostWordBytes,
       `${field}[${i}]`,
-      `is ${number(bytes(text))} bytes, must be at most ${number(mostWordBytes)}`,
+      () => `is ${number(bytes(text))} bytes, must be at most ${number(mostWordBytes)}`,
     ),
   ])
 }
@@ -117,7 +120,7 @@ function environment(env: Record<string, string>): Violation[] {
       ...when(
         bytes(name) + bytes(value) + 1 > mostWordBytes,
         field,
-        `is ${number(bytes(name) + bytes(value) + 1)} bytes, must be at most ${number(mostWordBytes)}`,
+        () => `is ${number(bytes(name) + bytes(value) + 1)} bytes, must be at most ${number(mostWordBytes)}`,
       ),
     ]
   })
@@ -128,7 +131,11 @@ function workingDirectory(cwd: string): Violation[] {
   return [
     ...when(!cwd.startsWith('/'), 'spec.cwd', 'must be absolute'),
     ...when(hasNul(cwd), 'spec.cwd', 'holds a NUL byte'),
-    ...when(bytes(cwd) > mostPathBytes, 'spec.cwd', `is ${number(bytes(cwd))} bytes, must be at most ${number(mostPathBytes)}`),
+    ...when(
+      bytes(cwd) > mostPathBytes,
+      'spec.cwd',
+      () => `is ${number(bytes(cwd))} bytes, must be at most ${number(mostPathBytes)}`,
+    ),
   ]
 }
 
@@ -140,7 +147,7 @@ function user(text: string): Violation[] {
     ]
   }
   const large = text.split(':').some((part) => /^\d+$/.test(part) && Number(part) > mostId)
-  return when(large, 'spec.user', `has a number above ${number(mostId)}`)
+  return when(large, 'spec.user', () => `has a number above ${number(mostId)}`)
 }
 
 export function validateLabels(field: string, map: Record<string, string>): Violation[] {
@@ -155,7 +162,7 @@ export function validateLabels(field: string, map: Record<string, string>): Viol
       ...when(
         bytes(value) > mostLabelBytes,
         one,
-        `has a value of ${number(bytes(value))} bytes, must be at most ${mostLabelBytes}`,
+        () => `has a value of ${number(bytes(value))} bytes, must be at most ${mostLabelBytes}`,
       ),
     ]
   })
@@ -166,7 +173,7 @@ function stdin({ stdinInline }: caisson.v1.IRunSpec): Violation[] {
   return when(
     length > mostStdinBytes,
     'spec.stdin_inline',
-    `is ${number(length)} bytes, must be at most ${number(mostStdinBytes)}`,
+    () => `is ${number(length)} bytes, must be at most ${number(mostStdinBytes)}`,
   )
 }
 
@@ -175,7 +182,7 @@ function limits(asked: caisson.v1.ILimits): Violation[] {
 }
 
 function isolation(value: number): Violation[] {
-  return when(!(value in caisson.v1.Isolation), 'spec.isolation', `is ${value}, which is none of the values of Isolation`)
+  return when(!(value in caisson.v1.Isolation), 'spec.isolation', () => `is ${value}, which is none of the values of Isolation`)
 }
 
 function key(text: string): Violation[] {

@@ -2,10 +2,12 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import { Worker } from 'bullmq'
+import fc from 'fast-check'
 import type { Redis } from 'ioredis'
 import { bullPrefix, type JobData } from '../proto/job.js'
-import { eventsKey, idempotencyKey, runKey, runsKey, stateKey, workerRunsKey } from '../proto/keys.js'
+import { eventsKey, runKey, stateKey, workerRunsKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
+import { isStateName, stateNames, stateNumber, transitions } from '../proto/state.js'
 import { readEvents } from './events.js'
 import { Queues } from './queue.js'
 import { Runs } from './runs.js'
@@ -184,6 +186,37 @@ describe('fencing', () => {
   })
 })
 
+test('whatever is called in whatever order, states change only as the table allows', async () => {
+  const operations: ((runId: string, attempt: number) => Promise<unknown>)[] = [
+    (runId, attempt) => runs.claim(runId, attempt, placement),
+    (runId, attempt) => runs.claim(runId, attempt, placement, 'sha256:1'),
+    (runId, attempt) => runs.starting(runId, attempt, 'sha256:1'),
+    (runId, attempt) => runs.running(runId, attempt).catch(() => {}),
+    (runId, attempt) => runs.end(runId, attempt, exited),
+    (runId, attempt) => runs.requeue(runId, attempt, ''),
+    (runId) => submissions.cancel(runId),
+    (runId, attempt) => submissions.close(runId, attempt, 'RUNNING', exited),
+  ]
+  const steps = fc.array(fc.tuple(fc.nat(operations.length - 1), fc.integer({ min: 1, max: 4 })), { maxLength: 12 })
+  await fc.assert(
+    fc.asyncProperty(steps, async (steps) => {
+      const runId = await created()
+      for (const [operation, attempt] of steps) await operations[operation]?.(runId, attempt)
+      const run = await runs.get(runId)
+      const states = (await statesOf(runId)).filter(isStateName)
+      if (run?.verdict) states.push('ENDED')
+      for (const [i, state] of states.entries()) {
+        const next = states[i + 1]
+        if (next) assert.ok(transitions[state].includes(next), states.join(' → '))
+      }
+      const last = states.at(-1)
+      assert.equal(run?.state, last && stateNumber(last))
+      for (const name of stateNames) assert.equal((await redis.zscore(stateKey(name), runId)) !== null, name === last)
+    }),
+    { numRuns: 60 },
+  )
+})
+
 describe('what is sent again is done once', () => {
   test('reports, ends, starts', async () => {
     const runId = await running()
@@ -211,74 +244,6 @@ describe('what is sent again is done once', () => {
     const bytes = randomBytes(256 << 10)
     assert.ok(await runs.append(runId, 1, [output(0, bytes)]))
     assert.ok((await outputOf(runId)).equals(bytes))
-  })
-})
-
-describe('idempotency', () => {
-  test('fifty submits at once create one run and one job', async () => {
-    const jobs = async () => redis.llen('caisson:bull:microvm:wait')
-    const before = await jobs()
-    const env = (i: number) => (i % 2 ? { A: '1', B: '2' } : { B: '2', A: '1' })
-    const answers = await Promise.all(
-      Array.from({ length: 50 }, (_, i) =>
-        submissions.create(aRun({ idempotencyKey: 'k1', spec: { image: 'i', env: env(i) }, queue: 'microvm' })),
-      ),
-    )
-    const ids = new Set(answers.map((answer) => ('runId' in answer ? answer.runId : '')))
-    assert.equal(ids.size, 1)
-    assert.equal(answers.filter(({ outcome }) => outcome === 'created').length, 1)
-    assert.equal(await jobs(), before + 1)
-    const [runId = ''] = ids
-    assert.deepEqual(await submissions.known('k1', { image: 'i', env: env(0) }), { outcome: 'known', runId })
-    const other = await submissions.create(aRun({ idempotencyKey: 'k1', spec: { image: 'other' } }))
-    assert.deepEqual(other, { outcome: 'conflict', runId })
-  })
-
-  test('the key lives as long as its run', async () => {
-    const spec = { image: 'i' }
-    const runId = await created({ idempotencyKey: 'k2', spec })
-    assert.equal(await redis.pttl(idempotencyKey('k2')), -1)
-    await runs.claim(runId, 1, placement)
-    await runs.end(runId, 1, exited)
-    assert.ok((await redis.pttl(idempotencyKey('k2'))) > 0)
-    assert.equal(await submissions.delete(runId), 'deleted')
-    assert.notEqual(await created({ idempotencyKey: 'k2', spec }), runId)
-  })
-})
-
-describe('the end without a worker', () => {
-  test('a start deadline that passed is found at the claim', async () => {
-    const runId = await created({ spec: { image: 'i', startWithinMs: 1 } })
-    await new Promise((resolve) => setTimeout(resolve, 5))
-    assert.equal(await runs.claim(runId, 1, placement), undefined)
-    const run = await runs.get(runId)
-    assert.equal(run?.verdict?.outcome, Outcome.EXPIRED_IN_QUEUE)
-    assert.equal(run?.verdict?.effect, Effect.NEVER_STARTED)
-  })
-
-  test('cancel: a queued run ends at once, a running one is told once, an ended one is over', async () => {
-    const queued = await created()
-    assert.equal(await submissions.cancel(queued), 'ended')
-    assert.equal((await runs.get(queued))?.verdict?.outcome, Outcome.CANCELLED)
-    assert.equal(await runs.claim(queued, 1, placement), undefined)
-    assert.equal(await submissions.cancel(queued), 'over')
-
-    const busy = await running()
-    assert.equal(await submissions.cancel(busy), 'told')
-    assert.equal(await submissions.cancel(busy), 'told')
-    assert.equal(await redis.xlen(`${runKey(busy)}:inbox`), 1)
-    assert.equal(await runs.requeue(busy, 1, ''), false, 'a run that is to end gets no other attempt')
-    assert.equal(await submissions.cancel('r0000000000000000000000000'), 'gone')
-  })
-
-  test('delete', async () => {
-    const runId = await running()
-    assert.equal(await submissions.delete(runId), 'not-ended')
-    await runs.end(runId, 1, exited)
-    assert.equal(await submissions.delete(runId), 'deleted')
-    assert.equal(await submissions.delete(runId), 'not-found')
-    assert.equal(await redis.zscore(runsKey, runId), null)
-    assert.deepEqual(await redis.keys(`caisson:run:${runId}*`), [])
   })
 })
 
