@@ -2,7 +2,7 @@
 
 import type { BackendName } from '../sdk/model.js'
 import type { Check } from './check.js'
-import type { Probe } from './machine.js'
+import type { Probe, ProbedBackend } from './machine.js'
 
 export interface Backend {
   backend: BackendName
@@ -13,20 +13,22 @@ export interface Backend {
   oldestKernel: string
 }
 
-/** A backend needs the programs too: their first 'no' is its reason. */
+const microvm: Backend = { backend: 'microvm', answer: 'no', detail: 'not part of this version', oldestKernel: '' }
+
 export function judgeBackends(probe: Probe | Error, programs: readonly Check[]): Backend[] {
-  if (probe instanceof Error)
-    return [{ backend: 'container', answer: 'unknown', detail: 'the launcher could not tell', oldestKernel: '' }]
   const missing = programs.filter(({ answer }) => answer === 'no').map(({ name }) => name)
-  return probe.backends.map(({ name, works, reason, oldest_kernel }) => {
-    if (!works && process.getuid?.() !== 0)
-      return { backend: name, answer: 'unknown', detail: `${reason}; ask as root`, oldestKernel: oldest_kernel }
-    const why = [reason, missing.length > 0 ? `missing: ${missing.join(', ')}` : ''].filter(Boolean).join('; ')
-    return {
-      backend: name,
-      answer: works && missing.length === 0 ? 'yes' : 'no',
-      detail: why || 'ready',
-      oldestKernel: oldest_kernel,
-    }
-  })
+  const container =
+    probe instanceof Error
+      ? [{ backend: 'container', answer: 'unknown', detail: 'the launcher could not tell', oldestKernel: '' } as const]
+      : probe.backends.map((backend) => judge(backend, missing))
+  return [...container, microvm]
+}
+
+/** A backend needs the programs too. */
+function judge({ name, works, reason, oldest_kernel }: ProbedBackend, missing: string[]): Backend {
+  const known = { backend: name, oldestKernel: oldest_kernel }
+  // Without root much fails that root can do.
+  if (!works && process.getuid?.() !== 0) return { ...known, answer: 'unknown', detail: 'only root can tell' }
+  const reasons = [reason, missing.length > 0 ? `missing: ${missing.join(', ')}` : ''].filter(Boolean)
+  return { ...known, answer: reasons.length === 0 ? 'yes' : 'no', detail: reasons.join('; ') || 'ready' }
 }

@@ -2,9 +2,11 @@
 
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import type { BackendName } from '../sdk/model.js'
 import type { Installation } from '../up/installation.js'
 import type { Check } from './check.js'
 import { no, unknown, yes } from './check.js'
+import { remedyOf } from './remedies.js'
 
 /** One line of JSON on stdout of `caisson-launcher probe`. */
 export interface Probe {
@@ -22,8 +24,8 @@ interface ProbedFact {
   detail: string
 }
 
-interface ProbedBackend {
-  name: 'container' | 'microvm'
+export interface ProbedBackend {
+  name: BackendName
   works: boolean
   /** Why it does not work; empty when it does. */
   reason: string
@@ -43,13 +45,11 @@ export async function probeMachine({ launcher }: Installation): Promise<Probe | 
 export function checkMachine(probe: Probe | Error): Check[] {
   if (probe instanceof Error)
     return [no('launcher', `probe failed: ${probe.message.split('\n')[0]}`, 'npm run build, and run doctor as root')]
-  const isRoot = process.getuid?.() === 0
-  return [
-    yes('kernel', `Linux ${probe.kernel}`),
-    ...probe.facts.map(({ name, works, detail }): Check => {
-      if (works) return yes(name, detail)
-      // Without root much fails that root can do.
-      return isRoot ? { name, answer: 'no', detail } : unknown(name, `${detail}; ask as root`)
-    }),
-  ]
+  return [yes('kernel', `Linux ${probe.kernel}`), ...probe.facts.map(checkFact)]
+}
+
+function checkFact({ name, works, detail }: ProbedFact): Check {
+  if (works) return yes(name, detail)
+  // Without root much fails that root can do.
+  return process.getuid?.() === 0 ? no(name, detail, remedyOf(name)) : unknown(name, detail)
 }
