@@ -95,7 +95,13 @@ export const evicts = ({ maxmemoryPolicy }: RedisPromise): boolean =>
   maxmemoryPolicy !== undefined && maxmemoryPolicy !== 'noeviction'
 
 function connectOnce(address: string): Redis {
-  const options = { lazyConnect: true, retryStrategy: () => null, maxRetriesPerRequest: 0, connectTimeout: 5000 }
+  const options = {
+    lazyConnect: true,
+    enableReadyCheck: false,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    connectTimeout: 5000,
+  }
   const redis = address.startsWith('/') ? new Redis({ ...options, path: address }) : new Redis(address, options)
   // connect() rejects with the same error.
   return redis.on('error', () => {})
