@@ -86,6 +86,12 @@ pub fn wait_for_child() -> Result<(i32, i32), Errno> {
     }
 }
 
+/// SIGKILL to every process of this pid namespace but its first.
+pub fn kill_all_others() -> Result<(), Errno> {
+    // SAFETY: takes numbers only.
+    checked(unsafe { libc::kill(-1, libc::SIGKILL) }.into())
+}
+
 pub fn prctl(option: i32, value: u64) -> Result<(), Errno> {
     // SAFETY: the options used here take numbers only.
     checked(unsafe { libc::prctl(option, value, 0_u64, 0_u64, 0_u64) }.into())

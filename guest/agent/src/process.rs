@@ -17,7 +17,7 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Entries of a process in the set that is polled.
-pub const SLOTS: usize = 5;
+pub const SLOTS: usize = 6;
 const READABLE: i16 = libc::POLLIN | libc::POLLHUP | libc::POLLERR;
 
 pub struct Process {
@@ -25,9 +25,11 @@ pub struct Process {
     phase: Phase,
     /// Of the main process: a signal goes to no other that took its number.
     main: OwnedFd,
-    /// None once the nested init was reaped: then every process of its pid namespace is gone.
+    /// None once the nested init was reaped.
     init: Option<OwnedFd>,
     reports: OwnedFd,
+    /// Wait status of the main process; reported when every other process of its pid namespace is gone too.
+    status: Option<i32>,
     outcome: OwnedFd,
     stdin: InputStream,
     outputs: [OutputStream; 2],
@@ -71,6 +73,7 @@ impl Process {
             main,
             init: Some(prepared.init),
             reports: prepared.reports,
+            status: None,
             outcome: prepared.outcome,
             stdin: InputStream::new(exec.stdin.then_some(prepared.stdin)),
             outputs: [
@@ -104,6 +107,7 @@ impl Process {
 
     pub fn wanted(&self, outbox: &Outbox) -> [libc::pollfd; SLOTS] {
         let starting = matches!(self.phase, Phase::Starting { .. });
+        let reporting = self.status.is_none() && !self.is_told();
         let output = |index: usize| self.outputs[index].wanted(outbox).filter(|_| !starting);
         let stdin = self.stdin.wanted();
         let stdin_events = if stdin.is_some_and(|(_, writing)| writing) {
@@ -113,6 +117,7 @@ impl Process {
         };
         [
             entry(starting.then(|| self.outcome.as_fd()), libc::POLLIN),
+            entry(reporting.then(|| self.reports.as_fd()), libc::POLLIN),
             entry(self.init.as_ref().map(AsFd::as_fd), libc::POLLIN),
             entry(stdin.map(|(pipe, _)| pipe), stdin_events),
             entry(output(0), libc::POLLIN),
@@ -123,7 +128,7 @@ impl Process {
     /// Something is left to do that no descriptor announces.
     pub fn restless(&self, outbox: &Outbox) -> bool {
         matches!(self.phase, Phase::Running)
-            && self.init.is_none()
+            && self.status.is_some()
             && self.outputs.iter().any(|output| output.wanted(outbox).is_some())
     }
 
@@ -133,29 +138,32 @@ impl Process {
             self.hear_outcome(outbox)?;
         }
         if ready[1].revents != 0 {
+            self.hear_report()?;
+        }
+        if ready[2].revents != 0 {
             self.reap()?;
         }
-        if ready[2].revents & libc::POLLERR != 0 {
+        if ready[3].revents & libc::POLLERR != 0 {
             self.stdin.reader_gone();
         }
         self.stdin.write().map_err(AgentError::Pipe)?;
         self.stdin.give_credit(self.id, outbox);
         if matches!(self.phase, Phase::Running) {
-            self.read_outputs(ready, turn, outbox)?;
+            self.read_outputs(&ready[4..], turn, outbox)?;
+            self.tell_end(outbox);
         }
-        self.tell_end(outbox)
+        Ok(())
     }
 
     fn read_outputs(&mut self, ready: &[libc::pollfd], turn: usize, outbox: &mut Outbox) -> Result<(), AgentError> {
-        let writers_gone = self.init.is_none();
+        let writers_gone = self.status.is_some();
         for index in [turn % 2, (turn + 1) % 2] {
-            if writers_gone || ready[3 + index].revents & READABLE != 0 {
-                self.outputs[index]
-                    .read(self.id, outbox, writers_gone)
-                    .map_err(AgentError::Pipe)?;
+            if writers_gone || ready[index].revents & READABLE != 0 {
+                let read = self.outputs[index].read(self.id, outbox, writers_gone);
+                read.map_err(AgentError::Pipe)?;
             }
         }
-        self.tell_end(outbox)
+        Ok(())
     }
 
     /// Its end, or that it never began, was told: its number may be used again.
@@ -214,15 +222,23 @@ impl Process {
         Ok(())
     }
 
-    fn tell_end(&mut self, outbox: &mut Outbox) -> Result<(), AgentError> {
-        let drained = self.init.is_none() && self.outputs.iter().all(OutputStream::ended);
-        if drained && matches!(self.phase, Phase::Running) {
-            let mut status = [0; 4];
-            recv(&self.reports, &mut status, RecvFlags::DONTWAIT).map_err(|_| AgentError::InitLost)?;
-            outbox.push(Frame::Exited(outcome::exited(self.id, i32::from_ne_bytes(status))));
-            self.phase = Phase::Told;
+    fn hear_report(&mut self) -> Result<(), AgentError> {
+        let mut status = [0; 4];
+        match recv(&self.reports, &mut status, RecvFlags::DONTWAIT) {
+            Ok((_, 4)) => self.status = Some(i32::from_ne_bytes(status)),
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            _ => return Err(AgentError::InitLost),
         }
         Ok(())
+    }
+
+    fn tell_end(&mut self, outbox: &mut Outbox) {
+        if let Some(status) = self.status
+            && self.outputs.iter().all(OutputStream::ended)
+        {
+            outbox.push(Frame::Exited(outcome::exited(self.id, status)));
+            self.phase = Phase::Told;
+        }
     }
 }
 

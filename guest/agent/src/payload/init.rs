@@ -10,6 +10,8 @@ use rustix::stdio::{dup2_stdin, stdin};
 use rustix::thread::{Uid, set_thread_res_uid};
 use std::os::fd::OwnedFd;
 
+const NO_SETUID_FIXUP: u64 = 1 << 2;
+
 pub fn run(ends: Ends, walls: &Walls) -> ! {
     match make_main(&ends, walls) {
         Ok((main, last_uid)) => kernel::leave(if watch(ends, main, last_uid).is_ok() { 0 } else { 1 }),
@@ -30,11 +32,33 @@ fn watch(ends: Ends, main: Child, last_uid: u32) -> Result<(), Errno> {
     rights::send(&ends.reports, &main.pidfd)?;
     keep_nothing_but(ends.reports)?;
     become_nobody_else(last_uid)?;
+    let status = reap_until(main.pid)?;
+    end_everything_else()?;
+    send(stdin(), &status.to_ne_bytes(), SendFlags::NOSIGNAL).map(drop)
+}
+
+fn reap_until(main: i32) -> Result<i32, Errno> {
     loop {
-        let (pid, status) = kernel::wait_for_child()?;
-        if pid == main.pid {
-            send(stdin(), &status.to_ne_bytes(), SendFlags::NOSIGNAL)?;
-            return Ok(());
+        if let (pid, status) = kernel::wait_for_child()?
+            && pid == main
+        {
+            return Ok(status);
+        }
+    }
+}
+
+/// The kernel would do it when this process ends, but only after it has taken the mounts apart, for which the client need not wait. No
+/// fork escapes the signal; whoever is orphaned becomes a child of this process: without children it is alone.
+fn end_everything_else() -> Result<(), Errno> {
+    match kernel::kill_all_others() {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(errno) => return Err(errno),
+    }
+    loop {
+        match kernel::wait_for_child() {
+            Ok(_) => {}
+            Err(Errno::CHILD) => return Ok(()),
+            Err(errno) => return Err(errno),
         }
     }
 }
@@ -47,10 +71,11 @@ fn keep_nothing_but(reports: OwnedFd) -> Result<(), Errno> {
 }
 
 /// The program may have uid 0, as this process had, and the kernel lets a process change limits, scheduling and priority of another with
-/// the same ids. Three different ones, the last of the namespace, are those of no other process. The capabilities are kept: one more
-/// reason for the kernel to refuse a `ptrace`. The first one is that this process cannot be dumped.
+/// the same ids. Three different ones, the last of the namespace, are those of no other process. The capabilities are kept (by the
+/// securebit, also as effective ones), to kill what has another uid; and they are one more reason for the kernel to refuse a `ptrace`. The
+/// first one is that this process cannot be dumped.
 fn become_nobody_else(last_uid: u32) -> Result<(), Errno> {
-    kernel::prctl(libc::PR_SET_KEEPCAPS, 1)?;
+    kernel::prctl(libc::PR_SET_SECUREBITS, NO_SETUID_FIXUP)?;
     let uid = |back| Uid::from_raw(last_uid.saturating_sub(back));
     set_thread_res_uid(uid(0), uid(1), uid(2))?;
     kernel::prctl(libc::PR_SET_DUMPABLE, 0)
