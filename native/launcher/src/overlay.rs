@@ -14,12 +14,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Inode numbers stay those of the layers (xino needs 64 bits of them, which 32-bit programs cannot take), directories of a layer are
-/// never renamed (a redirect is followed by name: no layer of ours holds one), and hard links need no index on a disk that is used once.
-const CHOICES: [Set<'_>; 4] = [
+/// never renamed (a redirect is followed by name: no layer of ours holds one), hard links need no index and the file system no identity
+/// on a disk that is used once.
+const CHOICES: [Set<'_>; 5] = [
     Set::Text("xino", "off"),
     Set::Text("redirect_dir", "nofollow"),
     Set::Text("index", "off"),
     Set::Text("metacopy", "off"),
+    Set::Text("uuid", "null"),
 ];
 
 /// Where clones are attached while an overlay is made of them: kernels before 6.15 take no others. It is a mount itself, so that a single

@@ -61,7 +61,7 @@ impl<'a> Run<'a> {
         if self.stopped.is_none() {
             descriptors.push(PollFd::new(&self.sandbox.process, PollFlags::IN));
             if let Some(watch) = &self.watch {
-                descriptors.push(PollFd::new(&watch.oom.fd, watch.oom.flags));
+                descriptors.push(PollFd::new(&self.sandbox.oom.fd, self.sandbox.oom.flags));
                 timeout = Some(timespec(watch.patience(Instant::now())));
             }
         }
@@ -86,7 +86,7 @@ impl<'a> Run<'a> {
         let Some(watch) = self.watch.as_mut().filter(|_| self.stopped.is_none()) else {
             return Ok(());
         };
-        let reason = if ready.memory && watch.oom.fired() {
+        let reason = if ready.memory && self.sandbox.oom.fired() {
             Some(StopReason::Oom)
         } else {
             watch.ran_out(&self.sandbox.group.payload, Instant::now())?
@@ -121,8 +121,8 @@ impl<'a> Run<'a> {
             return spec::refuse(format_args!("start: the sandbox was started or stopped before"));
         }
         let start = spec::Start::check(start)?;
-        let oom = self.sandbox.start(&start)?;
-        self.watch = Some(Watch::new(oom, &start, Instant::now()));
+        self.sandbox.start(&start)?;
+        self.watch = Some(Watch::new(&start, Instant::now()));
         self.peer.send(Event::Started(Started {
             took_us: asked.elapsed().as_micros() as u64,
         }));

@@ -51,8 +51,11 @@ pub struct Sandbox {
     mount_namespace: OwnedFd,
     user_namespace: OwnedFd,
     scratch: Scratch,
+    /// Made ahead, of another size than the run wants.
+    unused: Option<Scratch>,
     stage: Stage,
     layers: Vec<Arc<Layer>>,
+    pub oom: OomEvent,
     pub group: Group,
     pub channel: Channel,
     uids: UidRange,
@@ -74,8 +77,10 @@ impl Sandbox {
             user_namespace: process.namespace("user")?,
             process,
             scratch,
+            unused: None,
             stage,
             layers: Vec::new(),
+            oom: group.payload.oom_event()?,
             group,
             channel,
             uids,
@@ -85,14 +90,12 @@ impl Sandbox {
     }
 
     /// Limits and root. The caller then starts the clocks, answers, and calls `tidy`.
-    pub fn start(&mut self, start: &spec::Start) -> Result<OomEvent, Failure> {
+    pub fn start(&mut self, start: &spec::Start) -> Result<(), Failure> {
         self.group.payload.limit(&start.limits)?;
-        let oom = self.group.payload.oom_event()?;
         if start.disk_bytes != self.scratch.bytes {
-            self.scratch = self
-                .launcher
-                .scratches
-                .make(&format!("{}.larger", self.id), start.disk_bytes, self.uids.first)?;
+            let name = format!("{}.asked", self.id);
+            let asked = self.launcher.scratches.make(&name, start.disk_bytes, self.uids.first)?;
+            self.unused = Some(std::mem::replace(&mut self.scratch, asked));
         }
         self.layers = start
             .layers
@@ -104,11 +107,12 @@ impl Sandbox {
         self.launcher
             .namespaces
             .inside(&self.mount_namespace, || mounts::attach(&root, Path::new("/rootfs")))?;
-        Ok(oom)
+        Ok(())
     }
 
     /// What `start` put off, for nobody waits for it.
     pub fn tidy(&mut self) {
+        self.unused = None;
         self.stage.clear();
     }
 

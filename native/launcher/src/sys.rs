@@ -124,6 +124,13 @@ pub fn move_up(source: RawFd, lowest: RawFd) -> Result<RawFd> {
     Ok(fd as RawFd)
 }
 
+/// Online, whatever this process itself may use of them.
+pub fn processors() -> u64 {
+    // SAFETY: only asks.
+    let count = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
+    u64::try_from(count).unwrap_or(1).max(1)
+}
+
 pub fn seccomp_can_refuse() -> bool {
     let action: u32 = libc::SECCOMP_RET_ERRNO;
     // SAFETY: only asks; the kernel reads one number.

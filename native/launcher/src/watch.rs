@@ -1,17 +1,16 @@
 //! What ends a sandbox by the clock, or for want of memory. Nothing is polled at an interval: the next look at the cpu time is when, at
 //! the rate allowed, what is left of it could be used up.
-use crate::cgroup::{Cgroup, OomEvent};
+use crate::cgroup::Cgroup;
 use crate::spec::Start;
 use crate::step::Failure;
+use crate::sys;
 use caisson_frame::launch::StopReason;
-use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 /// Near the end of its cpu time a sandbox is looked at this often, and so exceeds it by no more.
 const CPU_GRAIN: Duration = Duration::from_millis(10);
 
 pub struct Watch {
-    pub oom: OomEvent,
     pub started: Instant,
     wall: Duration,
     cpu: Duration,
@@ -21,15 +20,14 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub fn new(oom: OomEvent, start: &Start, started: Instant) -> Self {
-        let processors = available_parallelism().map_or(1.0, |count| count.get() as f64);
+    pub fn new(start: &Start, started: Instant) -> Self {
+        let processors = sys::processors() as f64;
         let rate = start
             .limits
             .cpu_millis
             .map_or(processors, |millis| (millis as f64 / 1_000.0).min(processors));
         let cpu = Duration::from_millis(start.cpu_ms);
         let mut watch = Self {
-            oom,
             started,
             wall: Duration::from_millis(start.wall_ms),
             cpu,
