@@ -7,6 +7,7 @@ import { protoPath as healthProto } from 'grpc-health-check'
 import { Refusal } from '../proto/reason.js'
 import { requireToken } from './auth.js'
 import type { Config } from './config.js'
+import { linkable } from './descriptors.js'
 import type { Health } from './health.js'
 import { hostService, runService } from './methods.js'
 import { hostHandlers, type Parts, runHandlers } from './service.js'
@@ -77,8 +78,8 @@ function firstOf(done: Promise<void>, ms: number, hurry: AbortSignal): Promise<v
   })
 }
 
-/** Lets grpcurl and its like find the services without our .proto files. */
+/** Lets grpcurl and its like find the services, and read the details of errors, without our .proto files. */
 function reflection(): ReflectionService {
-  const files = ['caisson/v1/run.proto', 'caisson/v1/host.proto', healthProto]
-  return new ReflectionService(loadSync(files, { includeDirs: [protoFolder] }))
+  const files = ['caisson/v1/run.proto', 'caisson/v1/host.proto', 'google/rpc/error_details.proto', healthProto]
+  return new ReflectionService(linkable(loadSync(files, { includeDirs: [protoFolder], keepCase: true })))
 }

@@ -25,6 +25,9 @@ export async function scratchRedis(...options: string[]): Promise<ScratchRedis> 
   const start = () => spawn('redis-server', args, { stdio: 'ignore' })
   let server = start()
   const opened: Redis[] = []
+  // Also where a test ends without disposing of it.
+  const kill = () => server.kill('SIGKILL')
+  process.once('exit', kill)
 
   const scratch: ScratchRedis = {
     address,
@@ -43,6 +46,7 @@ export async function scratchRedis(...options: string[]): Promise<ScratchRedis> 
       server = start()
     },
     async [Symbol.asyncDispose]() {
+      process.off('exit', kill)
       for (const redis of opened) redis.disconnect()
       server.kill('SIGKILL')
       if (server.exitCode === null && server.signalCode === null) await once(server, 'exit')
