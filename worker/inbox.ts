@@ -50,7 +50,8 @@ export class RunInbox implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#stop.abort()
+    // With a reason: making up an exception is the dearest part of an abort.
+    this.#stop.abort('disposed')
   }
 
   async #read(): Promise<void> {

@@ -42,7 +42,11 @@ async function main(config: Config): Promise<void> {
     pool: new Pool(
       () => prepareContainer(launcherPath),
       { least: Math.min(leastReady, config.pool), most: config.pool, parallel: Math.max(2, cores()) },
-      () => presence?.tell(),
+      (problem) => {
+        if (problem) log.error('no sandbox can be made', problem)
+        else log.info('sandboxes can be made again')
+        presence?.tell()
+      },
     ),
     capacity: new Capacity({ cpuMillis: config.cpuMillis, memoryBytes: config.memoryBytes }, config.maxRuns),
     placement: { workerId: config.workerId, backend: caisson.v1.Backend.BACKEND_CONTAINER },

@@ -50,14 +50,14 @@ export class Program implements Disposable {
     const { runId, spec, limits } = this.#run
     using _watch = watchdog(this.#stop, limits.wallMs ?? 0)
     this.#sandbox = sandbox
-    sandbox.agent.setup({ hostname: runId, entropy: randomBytes(32), unixUs: 0 })
-    this.reached = 'executing'
+    const setup = { hostname: runId, entropy: randomBytes(32), unixUs: 0 }
     const request = {
       ...process,
       rlimits: { openFiles: limits.openFiles ?? 0 },
       stdin: spec.stdin !== undefined,
     }
-    const running = sandbox.agent.exec(request, outputCredit, {
+    this.reached = 'executing'
+    const running = sandbox.agent.start(setup, request, outputCredit, {
       started: (input) => {
         this.reached = 'started'
         started()

@@ -72,7 +72,7 @@ async function run(script: Script, credit = 8) {
   await client.hello
   const seen: string[] = []
   let input: Input | undefined
-  const process = client.exec(request, credit, {
+  const process = client.start({ hostname: 'h' }, request, credit, {
     started: (it) => {
       seen.push('started')
       input = it

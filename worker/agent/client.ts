@@ -16,6 +16,9 @@ export class ChannelClosed extends Error {
   override readonly name = 'ChannelClosed'
 }
 
+/** Made once: a stack for each sandbox that ends well would be a waste. */
+const closedByOwner = new ChannelClosed('the channel was closed by its owner')
+
 type ExecRequest = Omit<caisson.agent.v1.IExec, 'processId' | 'outputCreditBytes'>
 
 export class AgentClient {
@@ -30,8 +33,8 @@ export class AgentClient {
   constructor(channel: Duplex) {
     this.#channel = channel
     channel.on('data', (chunk: Buffer) => this.#read(chunk))
-    channel.on('error', (cause: Error) => this.#break(new ChannelClosed(`channel: ${cause.message}`, { cause })))
-    channel.on('close', () => this.#break(new ChannelClosed('the agent closed its channel')))
+    channel.on('error', (cause: Error) => this.#break(() => new ChannelClosed(`channel: ${cause.message}`, { cause })))
+    channel.on('close', () => this.#break(() => new ChannelClosed('the agent closed its channel')))
   }
 
   /** The agent is there and speaks our protocol. */
@@ -44,11 +47,16 @@ export class AgentClient {
     return this.#broken.promise
   }
 
-  setup(setup: caisson.agent.v1.ISetup): void {
+  /** Both in one write. */
+  start(setup: caisson.agent.v1.ISetup, request: ExecRequest, outputCredit: number, listener: Listener): AgentProcess {
+    this.#channel.cork()
     this.#send({ setup })
+    const process = this.#exec(request, outputCredit, listener)
+    this.#channel.uncork()
+    return process
   }
 
-  exec(request: ExecRequest, outputCredit: number, listener: Listener): AgentProcess {
+  #exec(request: ExecRequest, outputCredit: number, listener: Listener): AgentProcess {
     const processId = this.#processes.size + 1
     const process = new AgentProcess(processId, outputCredit, listener, (frame) => this.#send(frame))
     this.#processes.set(processId, process)
@@ -59,7 +67,7 @@ export class AgentClient {
 
   /** Not a failure: the owner is done with it. */
   close(): void {
-    this.#error ??= new ChannelClosed('the channel was closed by its owner')
+    this.#error ??= closedByOwner
     this.#channel.destroy()
   }
 
@@ -76,7 +84,7 @@ export class AgentClient {
         else this.#greet(frame)
       }
     } catch (error) {
-      this.#break(error instanceof ProtocolViolation ? error : new ProtocolViolation('broken frame', { cause: error }))
+      this.#break(() => (error instanceof ProtocolViolation ? error : new ProtocolViolation('broken frame', { cause: error })))
     }
   }
 
@@ -95,8 +103,9 @@ export class AgentClient {
     this.#hello.resolve()
   }
 
-  #break(error: Error): void {
+  #break(cause: () => Error): void {
     if (this.#error) return
+    const error = cause()
     this.#error = error
     this.#channel.destroy()
     this.#hello.reject(error)

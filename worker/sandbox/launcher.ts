@@ -60,8 +60,8 @@ export class LauncherConnection implements Disposable {
   private constructor(socket: Socket) {
     this.#socket = socket
     socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    socket.on('error', (cause) => this.#lose(new LauncherLost(`launcher: ${cause.message}`, { cause })))
-    socket.on('close', () => this.#lose(new LauncherLost('the launcher closed the connection')))
+    socket.on('error', (cause) => this.#lose(() => new LauncherLost(`launcher: ${cause.message}`, { cause })))
+    socket.on('close', () => this.#lose(() => new LauncherLost('the launcher closed the connection')))
   }
 
   /** Why the payload was killed. Never settles when it was not, or when the connection ends first. */
@@ -100,7 +100,7 @@ export class LauncherConnection implements Disposable {
     try {
       for (const message of this.#decoder.push(chunk)) this.#take(Event.decode(message))
     } catch (cause) {
-      this.#lose(new LauncherLost('launcher: broken frame', { cause }))
+      this.#lose(() => new LauncherLost('launcher: broken frame', { cause }))
     }
   }
 
@@ -111,7 +111,7 @@ export class LauncherConnection implements Disposable {
   }
 
   #fail({ step, errno, message }: caisson.launch.v1.IFailed): void {
-    this.#lose(new LauncherFailed(step ?? '', errno ?? 0, `launcher: ${message}`))
+    this.#lose(() => new LauncherFailed(step ?? '', errno ?? 0, `launcher: ${message}`))
   }
 
   #settle(event: Event): void {
@@ -121,12 +121,13 @@ export class LauncherConnection implements Disposable {
       this.#waiting = undefined
       waiting.settle.resolve(value)
     } else {
-      this.#lose(new LauncherLost(`launcher: ${event.event ?? 'unknown event'} out of turn`))
+      this.#lose(() => new LauncherLost(`launcher: ${event.event ?? 'unknown event'} out of turn`))
     }
   }
 
-  #lose(error: Error): void {
+  #lose(cause: () => Error): void {
     if (this.#error || this.#disposed) return
+    const error = cause()
     this.#error = error
     this.#waiting?.settle.reject(error)
     this.#lost.reject(error)

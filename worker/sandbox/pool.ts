@@ -21,7 +21,7 @@ export interface PoolBounds {
 export class Pool {
   readonly #prepare: () => Promise<Sandbox>
   readonly #bounds: PoolBounds
-  readonly #onChange: () => void
+  readonly #onChange: (problem: Error | undefined) => void
   readonly #idle: Sandbox[] = []
   readonly #waiting: Deferred<Sandbox>[] = []
   readonly #review: NodeJS.Timeout
@@ -29,13 +29,14 @@ export class Pool {
   #target: number
   #leastIdle = 0
   #problem: string | undefined
-  #healthy = new Deferred<void>()
+  /** Until the first sandbox was made, and after one could not be. */
+  #healthy: Deferred<void> | undefined = new Deferred()
   #retryMs = firstRetryMs
   #retry: NodeJS.Timeout | undefined
   #closed = false
 
   /** `onChange` hears when `problem` appears, changes or goes. */
-  constructor(prepare: () => Promise<Sandbox>, bounds: PoolBounds, onChange: () => void) {
+  constructor(prepare: () => Promise<Sandbox>, bounds: PoolBounds, onChange: (problem: Error | undefined) => void) {
     this.#prepare = prepare
     this.#bounds = bounds
     this.#onChange = onChange
@@ -55,7 +56,7 @@ export class Pool {
 
   /** A sandbox could be made the last time one was. */
   async untilHealthy(): Promise<void> {
-    await this.#healthy.promise
+    await this.#healthy?.promise
   }
 
   async take(signal: AbortSignal): Promise<Sandbox> {
@@ -135,23 +136,24 @@ export class Pool {
 
   #succeeded(): void {
     this.#retryMs = firstRetryMs
-    this.#healthy.resolve()
+    this.#healthy?.resolve()
+    this.#healthy = undefined
     if (this.#problem === undefined) return
     this.#problem = undefined
-    this.#onChange()
+    this.#onChange(undefined)
   }
 
   #failed(error: Error): void {
     if (this.#closed) return
     const isNews = this.#problem !== error.message
-    if (this.#problem === undefined) this.#healthy = new Deferred()
+    this.#healthy ??= new Deferred()
     this.#problem = error.message
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined
       this.#fill()
     }, this.#retryMs)
     this.#retryMs = Math.min(this.#retryMs * 2, lastRetryMs)
-    if (isNews) this.#onChange()
+    if (isNews) this.#onChange(error)
   }
 
   /** What lay idle all through the last while was not needed: half of it goes. */
