@@ -1,23 +1,20 @@
 // npm run demo: a service of its own, real images, and a dozen programs on every backend that this machine has.
 
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import { showMicros } from '../command/quantity.js'
 import { Caisson } from '../sdk/caisson.js'
 import type { BackendOffer, Isolation } from '../sdk/model.js'
-import { findInstallation } from '../up/installation.js'
 import { Stops } from '../up/stops.js'
 import { cases, specOf, surprise } from './cases.js'
 import { DemoService } from './service.js'
 import { say, showRun } from './show.js'
 
+/** Filled by scripts/images. */
 const imageFolder = '/var/cache/caisson/images'
 
 const isolationOf = { container: 'CONTAINER', microvm: 'MICROVM_REQUIRED' } as const satisfies Record<string, Isolation>
 
 async function main(): Promise<number> {
   if (process.getuid?.() !== 0) throw new Error('the demo must be root, as "caisson up" must')
-  makeImages()
   const stops = new Stops()
   await using demo = await DemoService.start(imageFolder, stops)
   say(`\nA service of its own is ready at ${demo.address}; ${demo.service.redisPromise}.`)
@@ -27,7 +24,7 @@ async function main(): Promise<number> {
   for (const offer of offers) {
     if (stops.first.aborted) break
     if (offer.unavailable !== '') say(`\n== ${offer.backend}: not here: ${offer.unavailable}`)
-    else surprises.push(...(await runAll(caisson, offer, stops.first)))
+    else surprises.push(...(await unlessStopped(stops, runAll(caisson, offer, stops.first))))
   }
   return conclude(surprises, offers, stops)
 }
@@ -49,6 +46,16 @@ async function runAll(caisson: Caisson, { backend, vmm, accelerator }: BackendOf
   return surprises
 }
 
+/** Ctrl-C is no failure of a run. */
+async function unlessStopped(stops: Stops, surprises: Promise<string[]>): Promise<string[]> {
+  try {
+    return await surprises
+  } catch (error) {
+    if (stops.first.aborted) return []
+    throw error
+  }
+}
+
 function conclude(surprises: string[], offers: BackendOffer[], stops: Stops): number {
   if (stops.first.aborted) return 130
   const backends = offers.filter(({ unavailable }) => unavailable === '').map(({ backend }) => backend)
@@ -56,11 +63,6 @@ function conclude(surprises: string[], offers: BackendOffer[], stops: Stops): nu
   if (surprises.length === 0) say(`\nAll ${cases.length} programs ended as expected (${backends.join(', ')}).`)
   for (const line of surprises) say(`\nNOT AS EXPECTED: ${line}`)
   return surprises.length === 0 ? 0 : 1
-}
-
-function makeImages(): void {
-  const { status } = spawnSync(join(findInstallation().folder, 'scripts', 'images'), { stdio: 'inherit' })
-  if (status !== 0) throw new Error('scripts/images could not make the images')
 }
 
 try {

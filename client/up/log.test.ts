@@ -26,3 +26,11 @@ test('for machines: one object a line, and the line that is one keeps its fields
   assert.deepEqual(json, { part: 'worker', level: 'warn', message: 'x' })
   assert.deepEqual([own.part, own.message], ['up', 'worker is ready again'])
 })
+
+test('for people: a line in JSON is read out', () => {
+  const line = '{"time":"2026-01-01T00:00:00Z","level":"error","message":"it broke","runId":"r1","attempt":2}'
+  assert.deepEqual(
+    write('people', (log) => log.pass('worker', line)),
+    ['worker   | error: it broke runId=r1 attempt=2'],
+  )
+})

@@ -21,13 +21,27 @@ export class Log {
     if (this.style === 'json' && line.startsWith('{"') && line.endsWith('}')) {
       this.out.write(`{"part":${JSON.stringify(part)},${line.slice(1)}\n`)
     } else {
-      this.#write(part, line, (time) => ({ time, level: 'info', part, message: line }))
+      this.#write(part, readable(line), (time) => ({ time, level: 'info', part, message: line }))
     }
   }
 
   #write(part: string, text: string, json: (time: string) => object): void {
     const line = this.style === 'json' ? JSON.stringify(json(new Date().toISOString())) : `${part.padEnd(8)} | ${text}`
     this.out.write(`${line}\n`)
+  }
+}
+
+/** A log line in JSON, as people read it: what is unusual first, fields after the message, the time not at all. */
+function readable(line: string): string {
+  if (!line.startsWith('{"')) return line
+  try {
+    const { time: _, level, message, ...fields }: Record<string, unknown> = JSON.parse(line)
+    const shown = Object.entries(fields).map(
+      ([name, value]) => ` ${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`,
+    )
+    return `${level === 'info' ? '' : `${level}: `}${message}${shown.join('')}`
+  } catch {
+    return line
   }
 }
 
