@@ -37,7 +37,10 @@ impl Outbox {
 
     /// Where the next chunk of output is to be read to; only while the outbox is empty.
     pub fn chunk_buffer(&mut self) -> &mut [u8] {
-        self.buffer.resize(HEADER_ROOM + CHUNK_BYTES, 0);
+        if self.buffer.is_empty() {
+            // Zeroed by the kernel, page by page, as far as output ever fills it.
+            self.buffer = vec![0; HEADER_ROOM + CHUNK_BYTES];
+        }
         &mut self.buffer[HEADER_ROOM..]
     }
 

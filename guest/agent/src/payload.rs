@@ -82,6 +82,9 @@ pub fn prepare(walls: &Walls) -> Result<Prepared, Failure> {
         stdout: stdout.1,
         stderr: stderr.1,
     };
+    for own in [&outcome.0, &stdin.1, &stdout.0, &stderr.0] {
+        rustix::io::ioctl_fionbio(own, true).at(Step::Clone, "set non-blocking")?;
+    }
     let namespaces = (libc::CLONE_NEWPID | libc::CLONE_NEWNS) as u64;
     let init = match kernel::clone(namespaces).at(Step::Clone, "clone")? {
         Side::Child => init::run(ends, walls),

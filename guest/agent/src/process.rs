@@ -49,15 +49,6 @@ enum Phase {
 impl Process {
     pub fn start(exec: &Exec, prepared: Prepared, root: OwnedFd) -> Result<Self, Failure> {
         let main = receive_main(&prepared)?;
-        for pipe in [
-            &prepared.stdin,
-            &prepared.stdout,
-            &prepared.stderr,
-            &prepared.outcome,
-            &prepared.reports,
-        ] {
-            rustix::io::ioctl_fionbio(pipe, true).at(Step::Clone, "set non-blocking")?;
-        }
         let mut request = &prepared.request;
         request
             .write_all(&exec.encode_to_vec())
@@ -116,7 +107,8 @@ impl Process {
             0
         };
         [
-            entry(starting.then(|| self.outcome.as_fd()), libc::POLLIN),
+            // Its end, which is told unasked; what comes before it is read then.
+            entry(starting.then(|| self.outcome.as_fd()), 0),
             entry(reporting.then(|| self.reports.as_fd()), libc::POLLIN),
             entry(self.init.as_ref().map(AsFd::as_fd), libc::POLLIN),
             entry(stdin.map(|(pipe, _)| pipe), stdin_events),
