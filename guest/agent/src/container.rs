@@ -27,7 +27,7 @@ pub fn run(cgroup_fds: u8) -> Result<(), AgentError> {
     let stream = accept_with(&listener, SocketFlags::CLOEXEC).map_err(AgentError::Accept)?;
     drop(listener);
     let channel = Channel::new(stream).map_err(AgentError::Accept)?;
-    Session::new(channel, walls, prepared).serve()
+    Session::new(channel, walls, prepared, None).serve()
 }
 
 fn inherited(number: RawFd) -> Result<OwnedFd, AgentError> {

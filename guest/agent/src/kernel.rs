@@ -103,6 +103,42 @@ pub fn close_from(first: RawFd) -> Result<(), Errno> {
     checked(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) })
 }
 
+pub fn load_module(file: &OwnedFd) -> Result<(), Errno> {
+    // SAFETY: the empty string of parameters is a constant.
+    checked(unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), c"".as_ptr(), 0) })
+}
+
+pub fn interface_up(socket: RawFd, name: &[u8]) -> Result<(), Errno> {
+    // SAFETY: an all-zero ifreq is valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name) {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: the request outlives the call.
+    checked(unsafe { libc::ioctl(socket, libc::SIOCSIFFLAGS as libc::Ioctl, &raw mut request) }.into())
+}
+
+/// Credited in full, and the generator starts anew with it.
+pub fn add_entropy(bytes: &[u8]) -> Result<(), Errno> {
+    const RNDADDENTROPY: libc::Ioctl = 0x4008_5203_u32 as libc::Ioctl;
+    const RNDRESEEDCRNG: libc::Ioctl = 0x5207;
+    let random = std::fs::File::open("/dev/urandom").map_err(|_| last_errno())?;
+    // struct rand_pool_info: bits, bytes, the pool itself.
+    let mut info = vec![0_u32; 2 + bytes.len().div_ceil(4)];
+    info[0] = bytes.len() as u32 * 8;
+    info[1] = bytes.len() as u32;
+    for (word, part) in info[2..].iter_mut().zip(bytes.chunks(4)) {
+        let mut padded = [0; 4];
+        padded[..part.len()].copy_from_slice(part);
+        *word = u32::from_ne_bytes(padded);
+    }
+    // SAFETY: the kernel reads as many bytes of the pool as the second number says, and the vector has them.
+    checked(unsafe { libc::ioctl(random.as_raw_fd(), RNDADDENTROPY, info.as_ptr()) }.into())?;
+    // SAFETY: takes no argument.
+    checked(unsafe { libc::ioctl(random.as_raw_fd(), RNDRESEEDCRNG) }.into())
+}
+
 /// Also of the two signals that the C library keeps to itself, and so would not change; an ignored one survives an execve.
 pub fn default_signals() {
     #[repr(C)]

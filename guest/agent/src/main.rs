@@ -4,6 +4,7 @@ mod channel;
 mod container;
 mod failure;
 mod kernel;
+mod microvm;
 mod outbox;
 mod outcome;
 mod payload;
@@ -15,11 +16,15 @@ mod streams;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: caisson-agent container --cgroup-fds N";
+const USAGE: &str = "usage: caisson-agent container --cgroup-fds N | microvm";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    // A kernel hands its own words on; the first program of an initramfs gets them as arguments where they hold no "=".
+    if words.first() == Some(&"microvm") {
+        microvm::run();
+    }
     let ["container", "--cgroup-fds", count] = words[..] else {
         return usage();
     };

@@ -1,6 +1,6 @@
 //! What the `outcome` pipe says: whether the main process became the program.
 use crate::failure::Failure;
-use caisson_frame::agent::{Exited, exited::End, failed::Step};
+use caisson_frame::agent::{Counters, Exited, exited::End, failed::Step};
 use rustix::io::Errno;
 
 /// The last word of a process that is about to execve. The pipe's end after it means that execve closed it: the program runs.
@@ -26,7 +26,7 @@ fn killed() -> Failure {
 }
 
 /// Of a wait status.
-pub fn exited(process_id: u32, status: i32) -> Exited {
+pub fn exited(process_id: u32, status: i32, counters: Option<Counters>) -> Exited {
     let end = match libc::WIFSIGNALED(status) {
         true => End::Signal(libc::WTERMSIG(status) as u32),
         false => End::ExitCode(libc::WEXITSTATUS(status) as u32),
@@ -35,6 +35,7 @@ pub fn exited(process_id: u32, status: i32) -> Exited {
         process_id,
         end: Some(end),
         core_dumped: libc::WCOREDUMP(status),
+        counters,
     }
 }
 
@@ -55,8 +56,8 @@ mod tests {
 
     #[test]
     fn wait_status_becomes_code_or_signal() {
-        assert_eq!(exited(1, 42 << 8).end, Some(End::ExitCode(42)));
-        assert_eq!(exited(1, libc::SIGSEGV).end, Some(End::Signal(11)));
-        assert!(exited(1, libc::SIGSEGV | 0x80).core_dumped);
+        assert_eq!(exited(1, 42 << 8, None).end, Some(End::ExitCode(42)));
+        assert_eq!(exited(1, libc::SIGSEGV, None).end, Some(End::Signal(11)));
+        assert!(exited(1, libc::SIGSEGV | 0x80, None).core_dumped);
     }
 }

@@ -1,6 +1,7 @@
 //! One process of the client, as the agent sees it: from its order to start to its last byte.
 use crate::failure::{At, Failure};
 use crate::kernel;
+use crate::microvm::Guest;
 use crate::outbox::Outbox;
 use crate::outcome;
 use crate::payload::Prepared;
@@ -15,6 +16,7 @@ use rustix::pipe::PIPE_BUF;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// Entries of a process in the set that is polled.
 pub const SLOTS: usize = 6;
@@ -33,6 +35,7 @@ pub struct Process {
     outcome: OwnedFd,
     stdin: InputStream,
     outputs: [OutputStream; 2],
+    guest: Option<Rc<Guest>>,
 }
 
 enum Phase {
@@ -47,7 +50,7 @@ enum Phase {
 }
 
 impl Process {
-    pub fn start(exec: &Exec, prepared: Prepared, root: OwnedFd) -> Result<Self, Failure> {
+    pub fn start(exec: &Exec, prepared: Prepared, root: OwnedFd, guest: Option<Rc<Guest>>) -> Result<Self, Failure> {
         let main = receive_main(&prepared)?;
         let mut request = &prepared.request;
         request
@@ -71,6 +74,7 @@ impl Process {
                 OutputStream::new(Stream::Stdout, prepared.stdout, credit),
                 OutputStream::new(Stream::Stderr, prepared.stderr, credit),
             ],
+            guest,
         })
     }
 
@@ -228,7 +232,8 @@ impl Process {
         if let Some(status) = self.status
             && self.outputs.iter().all(OutputStream::ended)
         {
-            outbox.push(Frame::Exited(outcome::exited(self.id, status)));
+            let counters = self.guest.as_ref().map(|guest| guest.counters());
+            outbox.push(Frame::Exited(outcome::exited(self.id, status, counters)));
             self.phase = Phase::Told;
         }
     }

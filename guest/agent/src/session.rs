@@ -2,6 +2,7 @@
 use crate::channel::Channel;
 use crate::failure::{At, Failure};
 use crate::kernel;
+use crate::microvm::Guest;
 use crate::outbox::Outbox;
 use crate::payload::{self, Prepared, Walls};
 use crate::process::{Process, SLOTS, entry};
@@ -11,6 +12,7 @@ use rustix::fs::stat;
 use rustix::io::Errno;
 use rustix::system::sethostname;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 pub const PROTOCOL: u32 = 1;
 /// Frames that wait for a worker who does not read: then it is not read from either.
@@ -39,6 +41,8 @@ pub enum AgentError {
     Undumpable(Errno),
     #[error("sethostname: {0}")]
     Hostname(Errno),
+    #[error("{0}: {1}")]
+    Boot(String, Errno),
 }
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,10 +74,14 @@ pub struct Session {
     processes: Vec<Process>,
     set_up: bool,
     turn: usize,
+    /// In a microVM.
+    guest: Option<Rc<Guest>>,
+    /// The machine could not be set up: nothing can be executed.
+    unusable: Option<Failure>,
 }
 
 impl Session {
-    pub fn new(channel: Channel, walls: Walls, prepared: Result<Prepared, Failure>) -> Self {
+    pub fn new(channel: Channel, walls: Walls, prepared: Result<Prepared, Failure>, guest: Option<Guest>) -> Self {
         let (prepared, outbox) = (Some(prepared), Outbox::default());
         Self {
             channel,
@@ -83,6 +91,8 @@ impl Session {
             processes: Vec::new(),
             set_up: false,
             turn: 0,
+            guest: guest.map(Rc::new),
+            unusable: None,
         }
     }
 
@@ -165,6 +175,9 @@ impl Session {
 
     fn set_up(&mut self, setup: &Setup) -> Result<(), AgentError> {
         self.set_up = true;
+        if let Some(guest) = &self.guest {
+            self.unusable = guest.set_up(setup).err();
+        }
         sethostname(setup.hostname.as_bytes()).map_err(AgentError::Hostname)
     }
 
@@ -183,13 +196,14 @@ impl Session {
 
     fn start(&mut self, exec: &Exec) -> Result<Process, Failure> {
         check(exec)?;
+        self.unusable.take().map_or(Ok(()), Err)?;
         if self.processes.len() == MAX_PROCESSES {
             let message = format!("exec: this sandbox has {MAX_PROCESSES} processes, at most");
             return Err(Failure::explained(Step::Request, Errno::AGAIN, message));
         }
         let root = clone_root()?;
         let prepared = self.prepared.take().unwrap_or_else(|| payload::prepare(&self.walls))?;
-        Process::start(exec, prepared, root)
+        Process::start(exec, prepared, root, self.guest.clone())
     }
 }
 

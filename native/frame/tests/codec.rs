@@ -34,7 +34,7 @@ fn any_host_frame() -> impl Strategy<Value = HostFrame> {
                 hostname,
                 entropy: entropy.to_vec(),
                 unix_us,
-                layer_serials: vec![],
+                machine: None,
             })
         }),
         (words(), words(), ".{0,80}", ".{0,80}", any::<u64>()).prop_map(|(args, env, cwd, user, open_files)| {

@@ -1,0 +1,159 @@
+//! The root: layers, each a disk that the host opened for reading only, and the scratch disk above them.
+use super::boot::names_in;
+use crate::failure::{At, Failure};
+use crate::payload::ROOT;
+use caisson_frame::agent::{Counters, Machine, failed::Step};
+use rustix::fs::{
+    CWD, FallocateFlags, Mode, OFlags, StatVfs, XattrFlags, fallocate, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat,
+    mkdirat, openat, statvfs,
+};
+use rustix::io::Errno;
+use rustix::mount::{MountFlags, mount};
+use rustix::process::chdir;
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+const SCRATCH: &str = "/disks/scratch";
+const PATIENCE: Duration = Duration::from_secs(20);
+/// As on the host: so that a file of exactly the size asked for has room (native/launcher/src/scratch).
+const OVERHEAD_BYTES: u64 = 16 << 12;
+const FULL_BYTES: u64 = 1 << 20;
+const FULL_PART: u64 = 16;
+const ATTRIBUTE_BYTES: usize = 64 << 10;
+
+pub fn mount_root(devices: &OwnedFd, machine: &Machine) -> Result<(), Failure> {
+    let disks = find(machine.layers + 1).at(Step::Root, "find disks")?;
+    let device = |target: u32| format!("/proc/self/fd/{}/{}", devices.as_raw_fd(), disks[&target]);
+    for layer in 1..=machine.layers {
+        let (point, flags) = (
+            format!("/disks/{layer}"),
+            MountFlags::NOSUID | MountFlags::NODEV | MountFlags::RDONLY,
+        );
+        folder(&point).at(Step::Root, &point)?;
+        mount(device(layer), &point, "squashfs", flags, None).at(Step::Root, format_args!("mount layer {layer}"))?;
+    }
+    mount_scratch(&device(0), machine.disk_bytes)?;
+    dress_upper(machine.layers).at(Step::Root, "dress upper folder")?;
+    mount_overlay(machine.layers)
+}
+
+/// By SCSI target, which is the host's word, where the letters are the order in which the kernel happened to find them.
+fn find(count: u32) -> Result<HashMap<u32, String>, Errno> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut found = HashMap::new();
+        for name in names_in("/sys/block")? {
+            if let Some(target) = target(&name) {
+                found.insert(target, name);
+            }
+        }
+        if (0..count).all(|target| found.contains_key(&target)) {
+            return Ok(found);
+        }
+        if Instant::now() > deadline {
+            return Err(Errno::NODEV);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// `device` links to …/0:0:3:0: host, channel, target, unit.
+fn target(name: &str) -> Option<u32> {
+    let link = std::fs::read_link(format!("/sys/block/{name}/device")).ok()?;
+    let mut address = link.file_name()?.to_str()?.split(':').skip(2);
+    let target = address.next()?.parse().ok()?;
+    (address.next()? == "0").then_some(target)
+}
+
+fn mount_scratch(device: &str, bytes: u64) -> Result<(), Failure> {
+    folder(SCRATCH).at(Step::Root, SCRATCH)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
+    mount(device, SCRATCH, "ext4", flags, c"noinit_itable,nobarrier,noauto_da_alloc").at(Step::Root, "mount scratch disk")?;
+    for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
+        mkdirat(CWD, format!("{SCRATCH}/{name}"), Mode::from_raw_mode(mode)).at(Step::Root, name)?;
+    }
+    load_down(bytes).at(Step::Root, "ballast")
+}
+
+/// What is left is exactly what was asked for.
+fn load_down(bytes: u64) -> Result<(), Errno> {
+    let excess = free(&statvfs(SCRATCH)?).saturating_sub(bytes + OVERHEAD_BYTES);
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let ballast = openat(CWD, format!("{SCRATCH}/ballast"), flags, Mode::from_raw_mode(0o600))?;
+    if excess > 0 {
+        fallocate(&ballast, FallocateFlags::empty(), 0, excess)?;
+    }
+    Ok(())
+}
+
+fn free(state: &StatVfs) -> u64 {
+    state.f_bavail * state.f_frsize
+}
+
+/// The overlay's root has the attributes of its upper folder: they must be those of the topmost layer's root.
+fn dress_upper(layers: u32) -> Result<(), Errno> {
+    if layers == 0 {
+        return Ok(());
+    }
+    let open = |path: &str| openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let (top, upper) = (open(&format!("/disks/{layers}"))?, open(&format!("{SCRATCH}/upper"))?);
+    let root = fstat(&top)?;
+    fchown(
+        &upper,
+        Some(rustix::fs::Uid::from_raw(root.st_uid)),
+        Some(rustix::fs::Gid::from_raw(root.st_gid)),
+    )?;
+    fchmod(&upper, Mode::from_raw_mode(root.st_mode & 0o7777))?;
+    let mut names = vec![0; ATTRIBUTE_BYTES];
+    let length = match flistxattr(&top, &mut names) {
+        Err(Errno::OPNOTSUPP) => 0,
+        other => other?,
+    };
+    for name in names[..length]
+        .split(|&byte| byte == 0)
+        .filter(|name| name.starts_with(b"user."))
+    {
+        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+        let mut value = vec![0; ATTRIBUTE_BYTES];
+        let length = fgetxattr(&top, &name, &mut value)?;
+        fsetxattr(&upper, &name, &value[..length], XattrFlags::empty())?;
+    }
+    Ok(())
+}
+
+/// By names relative to their folder: the options must fit into a page, and show in the client's mountinfo.
+fn mount_overlay(layers: u32) -> Result<(), Failure> {
+    let lowers: Vec<String> = (1..=layers).rev().map(|layer| layer.to_string()).collect();
+    let options = format!(
+        "lowerdir={},upperdir=scratch/upper,workdir=scratch/work,volatile,xino=off,redirect_dir=nofollow,index=off,metacopy=off",
+        lowers.join(":")
+    );
+    let options = CString::new(options).map_err(|_| Failure::new(Step::Root, "overlay", Errno::INVAL))?;
+    chdir("/disks").at(Step::Root, "/disks")?;
+    let mounted = mount(
+        "overlay",
+        ROOT,
+        "overlay",
+        MountFlags::NOSUID | MountFlags::NODEV,
+        options.as_c_str(),
+    );
+    chdir("/").at(Step::Root, "/")?;
+    mounted.at(Step::Root, "mount overlay")
+}
+
+pub fn measure(counters: &mut Counters) {
+    let (Ok(state), Ok(ballast)) = (statvfs(SCRATCH), std::fs::metadata(format!("{SCRATCH}/ballast"))) else {
+        return;
+    };
+    let available = free(&state);
+    let usable = (state.f_blocks - (state.f_bfree - state.f_bavail)) * state.f_frsize - ballast.len();
+    counters.disk_used_bytes = Some(usable.saturating_sub(available));
+    let asked = usable.saturating_sub(OVERHEAD_BYTES);
+    counters.disk_full = available < OVERHEAD_BYTES + FULL_BYTES.min(asked / FULL_PART) || state.f_favail == 0;
+}
+
+fn folder(path: &str) -> Result<(), Errno> {
+    mkdirat(CWD, path, Mode::from_raw_mode(0o755))
+}

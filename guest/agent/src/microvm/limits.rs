@@ -1,0 +1,83 @@
+//! The program's cgroup inside the machine: the machine has more memory than the program may use, for the kernel and the agent need some.
+use super::boot::Boot;
+use crate::failure::{At, Failure};
+use crate::session::AgentError;
+use caisson_frame::agent::{Counters, Machine, failed::Step};
+use rustix::fs::{Mode, OFlags, mkdirat, openat};
+use rustix::io::{Errno, read, write};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use std::os::fd::OwnedFd;
+
+const CPU_PERIOD_US: u64 = 100_000;
+
+pub struct Payload {
+    folder: OwnedFd,
+}
+
+impl Payload {
+    /// Of a tree that is mounted nowhere: no program will find it.
+    pub fn make() -> Result<Self, AgentError> {
+        Self::furnish().boot("cgroups")
+    }
+
+    fn furnish() -> Result<Self, Errno> {
+        let context = fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC)?;
+        fsconfig_create(&context)?;
+        let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+        put(&root, "cgroup.subtree_control", "+memory +pids +cpu")?;
+        mkdirat(&root, "payload", Mode::from_raw_mode(0o755))?;
+        let folder = openat(&root, "payload", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { folder })
+    }
+
+    pub fn door(&self) -> Result<OwnedFd, AgentError> {
+        let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+        openat(&self.folder, "cgroup.procs", flags, Mode::empty()).boot("cgroup.procs")
+    }
+
+    pub fn limit(&self, machine: &Machine) -> Result<(), Failure> {
+        // The first that finds no memory takes all others along, as the launcher does with a container.
+        let quota = machine.cpu_millis * CPU_PERIOD_US / 1_000;
+        for (file, value) in [
+            ("memory.max", machine.memory_bytes.to_string()),
+            ("memory.oom.group", "1".into()),
+            ("pids.max", machine.pids.to_string()),
+            ("cpu.max", format!("{quota} {CPU_PERIOD_US}")),
+        ] {
+            put(&self.folder, file, &value).at(Step::Cgroup, format_args!("write {file}"))?;
+        }
+        Ok(())
+    }
+
+    pub fn counters(&self) -> Counters {
+        Counters {
+            oom_kills: self.field("memory.events", "oom_kill"),
+            pids_denied: self.field("pids.events", "max"),
+            memory_peak_bytes: self.number("memory.peak"),
+            pids_peak: self.number("pids.peak"),
+            ..Counters::default()
+        }
+    }
+
+    fn number(&self, file: &str) -> Option<u64> {
+        self.read(file).ok()?.trim_end().parse().ok()
+    }
+
+    fn field(&self, file: &str, name: &str) -> Option<u64> {
+        let text = self.read(file).ok()?;
+        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+        lines.find(|(field, _)| *field == name)?.1.parse().ok()
+    }
+
+    fn read(&self, file: &str) -> Result<String, Errno> {
+        let opened = openat(&self.folder, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut text = [0; 512];
+        let length = read(opened, &mut text)?;
+        Ok(String::from_utf8_lossy(&text[..length]).into_owned())
+    }
+}
+
+fn put(folder: &OwnedFd, file: &str, value: &str) -> Result<(), Errno> {
+    let opened = openat(folder, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    write(opened, value.as_bytes()).map(drop)
+}
