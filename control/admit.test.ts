@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { QueueName } from '../proto/job.js'
 import { resolveLimits } from '../proto/limits.js'
 import { caisson } from '../proto/messages.js'
 import { Refusal } from '../proto/reason.js'
@@ -14,7 +15,7 @@ const worker = (workerId: string, ...offers: caisson.v1.IBackendOffer[]): caisso
 
 const { ISOLATION_UNSPECIFIED: unset, MICROVM_REQUIRED: required, MICROVM_PREFERRED: preferred, CONTAINER: plain } = Isolation
 
-const cases: [string, caisson.v1.Isolation, caisson.v1.IWorker[], 'container' | 'microvm' | 'refused'][] = [
+const cases: [string, caisson.v1.Isolation, caisson.v1.IWorker[], QueueName | 'refused'][] = [
   ['nothing lives', plain, [], 'refused'],
   ['a container', plain, [worker('a', container)], 'container'],
   ['a container, though there is better', plain, [worker('a', container, microvm)], 'container'],
@@ -23,8 +24,8 @@ const cases: [string, caisson.v1.Isolation, caisson.v1.IWorker[], 'container' | 
   ['preferred', preferred, [worker('a', container), worker('b', microvm)], 'microvm'],
   ['preferred, but emulated', preferred, [worker('a', container, emulated)], 'container'],
   ['preferred, but there is none', preferred, [worker('a', container)], 'container'],
-  ['required', required, [worker('a', container, microvm)], 'microvm'],
-  ['required, but emulated', required, [worker('a', container, emulated)], 'refused'],
+  ['required', required, [worker('a', container, microvm)], 'microvm-required'],
+  ['required, and emulated where the operator allows it', required, [worker('a', container, emulated)], 'microvm-required'],
   ['required, but not available', required, [worker('a', container, { ...microvm, unavailable: 'no /dev/kvm' })], 'refused'],
   ['a worker that drains', plain, [{ ...worker('a', container), draining: true }], 'refused'],
 ]
@@ -38,7 +39,7 @@ describe('admit', () => {
           () => go(false),
           (error) => error instanceof Refusal && error.reason === 'NO_WORKER',
         )
-        assert.equal(go(true).queue, isolation === required ? 'microvm' : 'container')
+        assert.equal(go(true).queue, isolation === required ? 'microvm-required' : 'container')
       } else {
         assert.equal(go(false).queue, expected)
       }
@@ -47,7 +48,9 @@ describe('admit', () => {
 
   test('tells why', () => {
     const workers = [worker('a', container, { ...microvm, unavailable: 'no /dev/kvm' }), worker('b', container, emulated)]
-    assert.throws(() => admit({ isolation: required }, workers), /a: no \/dev\/kvm; b: emulated/)
+    const none = workers.slice(0, 1)
+    assert.throws(() => admit({ isolation: required }, none), /a: no \/dev\/kvm/)
+    assert.match(admit({ isolation: preferred }, workers).message, /b: emulated/)
     assert.match(admit({ isolation: preferred }, workers).message, /^a container: .*no \/dev\/kvm/)
     assert.equal(admit({ isolation: plain }, workers).message, '')
   })

@@ -48,17 +48,18 @@ export function workerMaxima(queue: QueueName, workers: Worker[]): Maxima {
 
 function chooseQueue(isolation: caisson.v1.Isolation, workers: Worker[]): QueueName {
   if (isolation === Isolation.CONTAINER) return 'container'
-  if (isolation === Isolation.MICROVM_REQUIRED) return 'microvm'
+  if (isolation === Isolation.MICROVM_REQUIRED) return 'microvm-required'
   return workersOf('microvm', workers).length > 0 ? 'microvm' : 'container'
 }
 
 const workersOf = (queue: QueueName, workers: Worker[]): Worker[] =>
   workers.filter((worker) => !worker.draining && (worker.offers ?? []).some((offer) => serves(offer, queue)))
 
+/** An emulated VM is no wall: it does not count, and is offered only where the operator said that it may serve who asks for no other. */
 function serves({ backend, counts, unavailable }: caisson.v1.IBackendOffer, queue: QueueName): boolean {
   if (unavailable) return false
-  // An emulated VM is no wall: it does not count.
-  return queue === 'microvm' ? backend === Backend.BACKEND_MICROVM && counts === true : backend === Backend.BACKEND_CONTAINER
+  if (queue === 'container') return backend === Backend.BACKEND_CONTAINER
+  return backend === Backend.BACKEND_MICROVM && (counts === true || queue === 'microvm-required')
 }
 
 function maximaOf({ maximum }: Worker): Maxima {
@@ -73,7 +74,7 @@ function maximaOf({ maximum }: Worker): Maxima {
 const fits = (limits: AllLimits, maximum: Maxima): boolean =>
   limitRules.every(({ name }) => limits[name] <= (maximum[name] ?? Number.POSITIVE_INFINITY))
 
-const nouns = { container: 'a container', microvm: 'a microVM that counts' }
+const nouns = { container: 'a container', microvm: 'a microVM that counts', 'microvm-required': 'a microVM' }
 
 function missing(queue: QueueName, workers: Worker[]): string {
   if (workers.length === 0) return 'no worker lives; set spec.wait_for_worker to wait for one'
@@ -81,7 +82,7 @@ function missing(queue: QueueName, workers: Worker[]): string {
 }
 
 function chosenInstead(isolation: caisson.v1.Isolation, queue: QueueName, workers: Worker[]): string {
-  if (queue === 'microvm' || isolation === Isolation.CONTAINER) return ''
+  if (queue !== 'container' || isolation === Isolation.CONTAINER) return ''
   if (workers.length === 0) return 'a container: no worker lives that could offer a microVM'
   return `a container: no living worker offers ${nouns.microvm} (${reasons('microvm', workers)})`
 }
@@ -90,7 +91,7 @@ const mostReasons = 5
 
 /** Why each worker does not serve, as it says itself. */
 function reasons(queue: QueueName, workers: Worker[]): string {
-  const backend = queue === 'microvm' ? Backend.BACKEND_MICROVM : Backend.BACKEND_CONTAINER
+  const backend = queue === 'container' ? Backend.BACKEND_CONTAINER : Backend.BACKEND_MICROVM
   const told = workers.slice(0, mostReasons).map((worker) => {
     const offer = (worker.offers ?? []).find((offer) => offer.backend === backend)
     if (worker.draining) return `${worker.workerId}: it drains`

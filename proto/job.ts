@@ -1,11 +1,8 @@
-// What goes through BullMQ: one queue per backend, one job per attempt. The record holds everything else.
-import { caisson } from './messages.js'
-
-const { Backend } = caisson.v1
-
+// What goes through BullMQ: a queue for each kind of wall, one job per attempt. The record holds everything else.
 export const bullPrefix = 'caisson:bull'
 
-export const queueNames = ['container', 'microvm'] as const
+/** A machine that is no wall, for it is emulated, serves `microvm-required` alone; one that counts serves both. */
+export const queueNames = ['container', 'microvm', 'microvm-required'] as const
 export type QueueName = (typeof queueNames)[number]
 
 export const jobName = 'run'
@@ -22,5 +19,3 @@ export const jobId = (runId: string, attempt: number) => `${runId}-${attempt}`
 
 /** Retries are ours (a new attempt is a new job), and what happened is told by the record, not by finished jobs. */
 export const jobOptions = { attempts: 1, removeOnComplete: true, removeOnFail: true }
-
-export const queueOf = (backend: caisson.v1.Backend): QueueName => (backend === Backend.BACKEND_MICROVM ? 'microvm' : 'container')

@@ -25,7 +25,7 @@ export class Queues {
       queue.on('error', () => {})
       return queue
     }
-    this.#queues = { container: open('container'), microvm: open('microvm') }
+    this.#queues = { container: open('container'), microvm: open('microvm'), 'microvm-required': open('microvm-required') }
   }
 
   async ready(): Promise<void> {

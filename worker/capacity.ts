@@ -1,4 +1,5 @@
 // What this worker may give away, and to whom it has. Pure but for the waiting.
+import type { caisson } from '../proto/messages.js'
 import { Failure } from '../proto/reason.js'
 import { Deferred } from './deferred.js'
 
@@ -6,6 +7,12 @@ export interface Share {
   cpuMillis: number
   memoryBytes: number
 }
+
+/** Of a run whose walls take nothing to speak of. */
+export const shareOf = ({ cpuMillis, memoryBytes }: caisson.v1.ILimits): Share => ({
+  cpuMillis: cpuMillis ?? 0,
+  memoryBytes: memoryBytes ?? 0,
+})
 
 interface Waiting {
   share: Share

@@ -15,6 +15,7 @@ export interface Config {
   maxRuns: number
   pool: number
   drainMs: number
+  allowEmulation: boolean
 }
 
 /** A flag is missing or wrong. */
@@ -32,6 +33,7 @@ export const usage = `usage: node dist/worker/main.js --redis ADDRESS [flags]
   --max-runs N         runs at the same time (256)
   --pool N             sandboxes that wait ready, at most (8)
   --drain-ms N         what SIGTERM leaves to running programs (30000)
+  --allow-emulation    where no microVM boots under KVM, offer emulated ones to runs that require one: no security boundary
   --worker-id ID       (random)`
 
 const options = {
@@ -44,6 +46,7 @@ const options = {
   'max-runs': { type: 'string', default: '256' },
   pool: { type: 'string', default: '8' },
   'drain-ms': { type: 'string', default: '30000' },
+  'allow-emulation': { type: 'boolean', default: false },
   'worker-id': { type: 'string' },
 } as const
 
@@ -70,6 +73,7 @@ export function parseConfig(args: string[]): Config {
     maxRuns: whole('--max-runs', flags['max-runs'], 0, 1, 10_000),
     pool: whole('--pool', flags.pool, 0, 1, 1_000),
     drainMs: whole('--drain-ms', flags['drain-ms'], 0, 0, 604_800_000),
+    allowEmulation: flags['allow-emulation'],
   }
 }
 

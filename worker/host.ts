@@ -1,18 +1,20 @@
 import type { caisson } from '../proto/messages.js'
 import type { Inbox } from '../redis/inbox.js'
 import type { Runs } from '../redis/runs.js'
-import type { Capacity } from './capacity.js'
+import type { Capacity, Share } from './capacity.js'
 import type { Images } from './image/images.js'
 import type { Log } from './log.js'
-import type { Pool } from './sandbox/pool.js'
+import type { Sandboxes } from './sandbox/sandbox.js'
 
 /** What all runs of one backend share. */
 export interface Host {
   runs: Runs
   inbox: Inbox
   images: Pick<Images, 'prepare' | 'takeUsed'>
-  pool: Pool
+  pool: Sandboxes
   capacity: Capacity
+  /** What a run takes of the capacity, the walls' own part included. */
+  share(limits: caisson.v1.ILimits): Share
   placement: caisson.v1.IPlacement
   log: Log
 }

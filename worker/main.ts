@@ -8,13 +8,14 @@ import { Queues } from '../redis/queue.js'
 import { Runs } from '../redis/runs.js'
 import { StreamTail } from '../redis/tail.js'
 import { Workers } from '../redis/workers.js'
-import { Capacity } from './capacity.js'
+import { Capacity, shareOf } from './capacity.js'
 import { type Config, cores, parseConfig, UsageError, usage } from './config.js'
 import type { Host } from './host.js'
 import { Images } from './image/images.js'
 import { defaultLayerLimits, LayerStore } from './image/layers/store.js'
 import { ImageFolders } from './image/sources/folders.js'
 import { log } from './log.js'
+import { Machines } from './machines.js'
 import { Presence } from './presence.js'
 import { probeMaximum } from './probe.js'
 import { Intake } from './queue.js'
@@ -48,27 +49,41 @@ async function main(config: Config): Promise<void> {
         presence?.tell()
       },
     ),
+    share: shareOf,
     capacity: new Capacity({ cpuMillis: config.cpuMillis, memoryBytes: config.memoryBytes }, config.maxRuns),
     placement: { workerId: config.workerId, backend: caisson.v1.Backend.BACKEND_CONTAINER },
     log,
   }
-  const living = new Presence(host, new Workers(redis), new PublishedImages(redis), await probeMaximum(config))
+  const machines = new Machines(host, config, launcherPath, open, () => presence?.tell())
+  const offers = () => [containerOffer(host), machines.offer]
+  const living = new Presence(host, new Workers(redis), new PublishedImages(redis), await probeMaximum(config), offers)
   presence = living
   const intake = new Intake(host, 'container', queueRedis)
   const drain = async () => {
     living.drain()
-    await intake.drain(config.drainMs)
+    await Promise.all([intake.drain(config.drainMs), machines.drain(config.drainMs)])
     await living.leave()
     host.pool.close()
-    await intake.close()
+    await Promise.all([intake.close(), machines.close()])
   }
-  stopOn({ drain, drainMs: config.drainMs, abandon: () => intake.abandon() })
+  const abandon = () => {
+    intake.abandon()
+    machines.abandon()
+  }
+  stopOn({ drain, drainMs: config.drainMs, abandon })
 
   await host.pool.untilHealthy()
   await living.told()
   process.stdout.write('ready\n')
+  void machines.serve()
   await intake.serve()
 }
+
+const containerOffer = ({ pool }: Host): caisson.v1.IBackendOffer => ({
+  backend: caisson.v1.Backend.BACKEND_CONTAINER,
+  counts: true,
+  unavailable: pool.problem ?? '',
+})
 
 async function openImages({ state, images }: Config, launcherPath: string): Promise<Images> {
   const folder = join(state, 'layers', 'v1')

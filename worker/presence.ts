@@ -1,28 +1,34 @@
 // The worker's word to control: that it lives, what it offers, what it holds.
 import { hostname } from 'node:os'
-import { caisson } from '../proto/messages.js'
+import type { caisson } from '../proto/messages.js'
 import { timestamp } from '../redis/events.js'
 import type { Images as PublishedImages } from '../redis/images.js'
 import { heartbeatMs, type Workers } from '../redis/workers.js'
 import type { Host } from './host.js'
-
-const { Backend } = caisson.v1
 
 export class Presence {
   readonly #host: Host
   readonly #workers: Workers
   readonly #published: PublishedImages
   readonly #maximum: caisson.v1.ILimits
+  readonly #offers: () => caisson.v1.IBackendOffer[]
   readonly #timer: NodeJS.Timeout
   #draining = false
   #telling: Promise<void> | undefined
   #isStale = false
 
-  constructor(host: Host, workers: Workers, published: PublishedImages, maximum: caisson.v1.ILimits) {
+  constructor(
+    host: Host,
+    workers: Workers,
+    published: PublishedImages,
+    maximum: caisson.v1.ILimits,
+    offers: () => caisson.v1.IBackendOffer[],
+  ) {
     this.#host = host
     this.#workers = workers
     this.#published = published
     this.#maximum = maximum
+    this.#offers = offers
     this.#timer = setInterval(() => this.tell(), heartbeatMs)
   }
 
@@ -66,14 +72,11 @@ export class Presence {
   }
 
   #worker(): caisson.v1.IWorker {
-    const { capacity, pool } = this.#host
+    const { capacity } = this.#host
     return {
       workerId: this.#workerId,
       hostname: hostname(),
-      offers: [
-        { backend: Backend.BACKEND_CONTAINER, counts: true, unavailable: pool.problem ?? '' },
-        { backend: Backend.BACKEND_MICROVM, unavailable: 'this version of the worker has no microVM backend' },
-      ],
+      offers: this.#offers(),
       maximum: this.#maximum,
       cpuMillisFree: capacity.free.cpuMillis,
       memoryBytesFree: capacity.free.memoryBytes,

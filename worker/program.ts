@@ -28,6 +28,8 @@ export class Program implements Disposable {
   /** How far it came, and the agent's word for its end. */
   reached: 'preparing' | 'executing' | 'started' = 'preparing'
   report: Report | undefined
+  /** What the limits inside of a machine did, by the agent's word. */
+  counters: caisson.agent.v1.ICounters | undefined
 
   /** Listens for the client's wishes from now on. */
   constructor({ runs, inbox, log }: Host, run: ClaimedRun, stop: Stop) {
@@ -50,7 +52,7 @@ export class Program implements Disposable {
     const { runId, spec, limits } = this.#run
     using _watch = watchdog(this.#stop, limits.wallMs ?? 0)
     this.#sandbox = sandbox
-    const setup = { hostname: runId, entropy: randomBytes(32), unixUs: 0 }
+    const setup = { hostname: runId, entropy: randomBytes(32), unixUs: 0, ...sandbox.walls }
     const request = {
       ...process,
       rlimits: { openFiles: limits.openFiles ?? 0 },
@@ -68,6 +70,8 @@ export class Program implements Disposable {
     })
     this.#process = running
     this.report = await untilEnded(running.ended, sandbox, this.#stop, this.log)
+    // Of a container the host counts itself.
+    if (sandbox.walls.machine && this.report?.kind !== 'failed') this.counters = this.report?.counters
   }
 
   [Symbol.dispose](): void {

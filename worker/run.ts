@@ -76,8 +76,8 @@ export class Run {
   }
 
   async #execute({ spec, limits, ...run }: ClaimedRun, program: Program, preparing: Promise<PreparedImage>, held: Held) {
-    const { capacity, pool } = this.#host
-    held.add(await capacity.take({ cpuMillis: limits.cpuMillis ?? 0, memoryBytes: limits.memoryBytes ?? 0 }, this.#stop.signal))
+    const { capacity, pool, share } = this.#host
+    held.add(await capacity.take(share(limits), this.#stop.signal))
     this.#clock.mark('queuedUs')
     const image = await this.#stop.unless(preparing)
     const process = processOf(image.config, spec)
@@ -98,19 +98,20 @@ export class Run {
   ) {
     const [isOurs] = await Promise.all([
       this.#host.runs.starting(runId, attempt, image.manifestDigest),
-      sandbox.start(image.layerKeys, limits),
+      // A machine takes seconds to boot, for which a cancel does not wait.
+      this.#stop.unless(sandbox.start(image.layerKeys, limits)),
     ])
     if (!isOurs) throw new Failure('WORKER_LOST', 'the run has gone to another attempt')
     this.#stop.signal.throwIfAborted()
   }
 
-  async #conclude({ runId, attempt, spec, limits }: ClaimedRun, { reached, report, log }: Program): Promise<void> {
+  async #conclude({ runId, attempt, spec, limits }: ClaimedRun, { reached, report, counters, log }: Program): Promise<void> {
     const { failure } = this.#stop
     if (failure?.cause !== undefined)
       this.#host.log.error(failure.message, failure.cause, { runId, attempt, reason: failure.reason })
     const output = log.budget
     const { stages } = this.#clock
-    const verdict = verdictOf({ limits, reached, failure, report, account: this.#account, output, stages })
+    const verdict = verdictOf({ limits, reached, failure, report, counters, account: this.#account, output, stages })
     if (mayRetry(verdict, spec) && (await this.#host.runs.requeue(runId, attempt, verdict.message ?? ''))) return
     await log.end(verdict)
   }

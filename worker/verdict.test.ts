@@ -15,6 +15,7 @@ const plain: Ending = {
   reached: 'started',
   failure: undefined,
   report: undefined,
+  counters: undefined,
   account: { reason: 0 },
   output: { keptBytes: 0, exceeded: false },
   stages: {},

@@ -16,6 +16,8 @@ export interface Ending {
   failure: Failure | undefined
   /** The agent's word. */
   report: Report | undefined
+  /** The agent's word too, from inside of a machine, where the host cannot count. */
+  counters: caisson.agent.v1.ICounters | undefined
   /** The launcher's. */
   account: caisson.launch.v1.IFinished | undefined
   output: { keptBytes: number; exceeded: boolean }
@@ -38,7 +40,7 @@ export function verdictOf(ending: Ending): caisson.v1.IVerdict {
     ...(report?.kind === 'exited' && { exitCode: report.exitCode }),
     ...(report?.kind === 'signaled' && reason === 'SIGNALED' && { signal: report.signal }),
     observed: observedOf(ending),
-    reported: reportedOf(report),
+    reported: { ...reportedOf(report), ...reportedInside(ending.counters) },
     usage: usageOf(ending),
     stages: ending.stages,
   }
@@ -49,7 +51,7 @@ function whyOf(ending: Ending): Why {
   return killedFor(ending) ?? ownExit(ending) ?? failed(ending.failure) ?? ownEnd(ending) ?? lost(ending)
 }
 
-function killedFor({ account, limits }: Ending): Why | undefined {
+function killedFor({ account, counters, limits }: Ending): Why | undefined {
   const outOfMemory: Why = { reason: 'MEMORY_LIMIT', message: `needed more than limits.memory_bytes, ${limits.memoryBytes}` }
   switch (account?.reason) {
     case StopReason.OOM:
@@ -64,26 +66,27 @@ function killedFor({ account, limits }: Ending): Why | undefined {
       return { reason: 'CANCELLED', message: 'cancelled' }
     default:
       // The kernel's kill may end the program before the launcher hears of it.
-      return account?.oomKills ? outOfMemory : undefined
+      return account?.oomKills || counters?.oomKills ? outOfMemory : undefined
   }
 }
 
-function ownExit({ report, account, limits }: Ending): Why | undefined {
+function ownExit({ report, account, counters, limits }: Ending): Why | undefined {
   if (report?.kind !== 'exited') return undefined
   const plain: Why = { reason: 'EXITED', message: `exit code ${report.exitCode}` }
-  return report.exitCode === 0 ? plain : (denied(account, limits) ?? plain)
+  return report.exitCode === 0 ? plain : (denied(counters ?? account, limits) ?? plain)
 }
 
-function ownEnd({ report, account, limits }: Ending): Why | undefined {
-  if (report?.kind === 'signaled') return denied(account, limits) ?? { reason: 'SIGNALED', message: signalText(report) }
+function ownEnd({ report, account, counters, limits }: Ending): Why | undefined {
+  if (report?.kind === 'signaled')
+    return denied(counters ?? account, limits) ?? { reason: 'SIGNALED', message: signalText(report) }
   if (report?.kind === 'failed') return notStarted(report)
   return undefined
 }
 
 /** What denies without killing is evidence only; the verdict where the main process did not exit 0. */
-function denied(account: Ending['account'], limits: Ending['limits']): Why | undefined {
-  if (account?.pidsDenied) return { reason: 'PIDS_LIMIT', message: `needed more processes than limits.pids, ${limits.pids}` }
-  if (account?.diskFull) return { reason: 'DISK_LIMIT', message: `wrote more than limits.disk_bytes, ${limits.diskBytes}` }
+function denied(evidence: Ending['counters'], limits: Ending['limits']): Why | undefined {
+  if (evidence?.pidsDenied) return { reason: 'PIDS_LIMIT', message: `needed more processes than limits.pids, ${limits.pids}` }
+  if (evidence?.diskFull) return { reason: 'DISK_LIMIT', message: `wrote more than limits.disk_bytes, ${limits.diskBytes}` }
   return undefined
 }
 
@@ -147,14 +150,20 @@ function reportedOf(report: Report | undefined): caisson.v1.IReported {
   return {}
 }
 
-function usageOf({ account, output }: Ending): caisson.v1.IUsage {
+function reportedInside(counters: Ending['counters']): caisson.v1.IReported {
+  if (!counters) return {}
+  return { oomKills: counters.oomKills ?? 0, pidsDenied: counters.pidsDenied ?? 0, diskFull: counters.diskFull ?? false }
+}
+
+function usageOf({ account, counters, output }: Ending): caisson.v1.IUsage {
   return {
     wallUs: account?.wallUs ?? null,
     cpuUserUs: account?.cpuUserUs ?? null,
     cpuSystemUs: account?.cpuSystemUs ?? null,
-    memoryPeakBytes: account?.memoryPeakBytes ?? null,
-    pidsPeak: account?.pidsPeak ?? null,
-    diskBytes: account?.diskUsedBytes ?? null,
+    // Of a machine the host sees its VMM, which is another matter.
+    memoryPeakBytes: (counters ?? account)?.memoryPeakBytes ?? null,
+    pidsPeak: (counters ?? account)?.pidsPeak ?? null,
+    diskBytes: (counters ?? account)?.diskUsedBytes ?? null,
     outputBytes: output.keptBytes,
   }
 }

@@ -14,6 +14,11 @@ const workerFlags: Record<string, string> = {
   'drain-ms': 'how long running programs are left on SIGTERM',
 }
 
+/** Without a value. */
+const workerSwitches: Record<string, string> = {
+  'allow-emulation': 'where KVM boots no guest, emulate one for runs that require a microVM: no security boundary',
+}
+
 const controlFlags: Record<string, string> = {
   'max-waiting-runs': 'more are refused',
   'max-retention-ms': 'highest spec.retention_ms; also lowers the default',
@@ -32,15 +37,18 @@ export interface PassedOn {
 
 export function addPassedOn(command: Command): void {
   for (const [name, meaning] of Object.entries({ ...workerFlags, ...controlFlags })) command.option(`--${name} <n>`, meaning)
+  for (const [name, meaning] of Object.entries(workerSwitches)) command.option(`--${name}`, meaning)
 }
 
 export function passedOn(flags: Readonly<Record<string, unknown>>): PassedOn {
+  const valueOf = (name: string) => flags[name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())]
   const take = (names: Record<string, string>) =>
     Object.keys(names).flatMap((name) => {
-      const value = flags[name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())]
+      const value = valueOf(name)
       return typeof value === 'string' ? [`--${name}`, value] : []
     })
-  return { workerArgs: take(workerFlags), controlArgs: take(controlFlags) }
+  const switches = Object.keys(workerSwitches).filter((name) => valueOf(name) === true)
+  return { workerArgs: [...take(workerFlags), ...switches.map((name) => `--${name}`)], controlArgs: take(controlFlags) }
 }
 
 /** Throws (or, for what commander finds, tells and exits) as the process itself would. */

@@ -9,10 +9,12 @@ const { Stream } = caisson.agent.v1
 type AgentFrame = caisson.agent.v1.AgentFrame
 type Stream = caisson.agent.v1.Stream
 
+type Counters = caisson.agent.v1.ICounters
+
 /** How the process ended, as the agent says. */
 export type Report =
-  | { kind: 'exited'; exitCode: number }
-  | { kind: 'signaled'; signal: number; coreDumped: boolean }
+  | { kind: 'exited'; exitCode: number; counters?: Counters }
+  | { kind: 'signaled'; signal: number; coreDumped: boolean; counters?: Counters }
   | { kind: 'failed'; step: caisson.agent.v1.Failed.Step; errno: number; message: string }
 
 export interface Listener {
@@ -102,10 +104,11 @@ export class AgentProcess {
     input.close()
   }
 
-  #takeExited({ exitCode, signal, coreDumped }: caisson.agent.v1.IExited): void {
+  #takeExited({ exitCode, signal, coreDumped, counters }: caisson.agent.v1.IExited): void {
     this.#startedInput('Exited')
-    if (isWithin(exitCode, 0, 255)) this.#end({ kind: 'exited', exitCode })
-    else if (isWithin(signal, 1, 64)) this.#end({ kind: 'signaled', signal, coreDumped: coreDumped ?? false })
+    if (isWithin(exitCode, 0, 255)) this.#end({ kind: 'exited', exitCode, ...(counters && { counters }) })
+    else if (isWithin(signal, 1, 64))
+      this.#end({ kind: 'signaled', signal, coreDumped: coreDumped ?? false, ...(counters && { counters }) })
     else throw new ProtocolViolation('Exited without a code or signal')
   }
 

@@ -29,6 +29,7 @@ export async function prepareContainer(launcherPath: string): Promise<Sandbox> {
 class Container implements Sandbox {
   readonly #launcher: LauncherConnection
   readonly agent: AgentClient
+  readonly walls = {}
 
   constructor(launcher: LauncherConnection, agent: AgentClient) {
     this.#launcher = launcher

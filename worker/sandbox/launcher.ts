@@ -15,6 +15,7 @@ interface Answers {
   finished: caisson.launch.v1.Finished
   published: caisson.launch.v1.Published
   removed: caisson.launch.v1.Removed
+  guestDescribed: caisson.launch.v1.GuestDescribed
 }
 
 /** The launcher could not do a step; the connection is of no more use. */

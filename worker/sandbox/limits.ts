@@ -1,12 +1,14 @@
 import type { caisson } from '../../proto/messages.js'
 
+type HostLimits = Record<'cpuMillis' | 'memoryBytes' | 'pids' | 'diskBytes' | 'cpuMs' | 'wallMs', number>
+
 /** The limits that the host keeps. The others: output_bytes in logs/, open_files by the agent. */
-export function startOf(layers: string[], limits: caisson.v1.ILimits): caisson.launch.v1.IStart {
+export function startOf(layers: string[], limits: caisson.v1.ILimits): caisson.launch.v1.IStart & HostLimits {
   const { cpuMillis, memoryBytes, pids, diskBytes, cpuMs, wallMs } = limits
   const start = { cpuMillis, memoryBytes, pids, diskBytes, cpuMs, wallMs }
   for (const [name, value] of Object.entries(start)) {
     // Unset would mean unlimited to whoever reads it carelessly: the record promises that all are set.
     if (!value) throw new Error(`limits.${name} is not set in the record`)
   }
-  return { layers, ...start } as caisson.launch.v1.IStart
+  return { layers, ...(start as HostLimits) }
 }

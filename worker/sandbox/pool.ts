@@ -2,7 +2,7 @@
 import { Failure } from '../../proto/reason.js'
 import { Deferred } from '../deferred.js'
 import { within } from '../within.js'
-import type { Sandbox } from './sandbox.js'
+import type { Sandbox, Sandboxes } from './sandbox.js'
 
 const firstRetryMs = 100
 const lastRetryMs = 5_000
@@ -18,7 +18,7 @@ export interface PoolBounds {
   parallel: number
 }
 
-export class Pool {
+export class Pool implements Sandboxes {
   readonly #prepare: () => Promise<Sandbox>
   readonly #bounds: PoolBounds
   readonly #onChange: (problem: Error | undefined) => void

@@ -1,9 +1,24 @@
 import type { caisson } from '../../proto/messages.js'
 import type { AgentClient } from '../agent/client.js'
 
+/** Empty for a container: there the launcher knows, and does, all of it. */
+export type Walls = Pick<caisson.agent.v1.ISetup, 'machine' | 'unixUs'>
+
+/** Where sandboxes come from. */
+export interface Sandboxes {
+  take(signal: AbortSignal): Promise<Sandbox>
+  /** Why none can be made; undefined when they can, as far as is known. */
+  readonly problem: string | undefined
+  /** One could be made the last time that was tried. */
+  untilHealthy(): Promise<void>
+  close(): void
+}
+
 /** The walls around one attempt, with the agent behind them. Used for one run, never again; `dispose` takes all of it away. */
 export interface Sandbox extends Disposable {
   readonly agent: AgentClient
+  /** What the agent is to be told of them. */
+  readonly walls: Walls
   /** Gives it its root and limits, and starts its clocks. */
   start(layerKeys: string[], limits: caisson.v1.ILimits): Promise<void>
   /** Kills the payload. The first reason wins, the host's own included. */

@@ -11,7 +11,7 @@ import { Runs } from '../../redis/runs.js'
 import { type ScratchRedis, scratchRedis } from '../../redis/scratch.js'
 import { Submissions } from '../../redis/submissions.js'
 import { StreamTail } from '../../redis/tail.js'
-import { Capacity } from '../capacity.js'
+import { Capacity, shareOf } from '../capacity.js'
 import type { Host } from '../host.js'
 import type { PreparedImage } from '../image/images.js'
 import type { Log } from '../log.js'
@@ -78,6 +78,7 @@ export class World implements AsyncDisposable {
         () => {},
       ),
       capacity: new Capacity({ cpuMillis: 1000, memoryBytes: 1 << 30 }, 100),
+      share: shareOf,
       placement: { workerId: 'w', backend: caisson.v1.Backend.BACKEND_CONTAINER },
       log,
     }

@@ -1,7 +1,7 @@
 //! What a payload used, as the kernel counted it.
-use crate::cgroup::Cgroup;
-use crate::sandbox::Sandbox;
+use crate::cgroup::{Cgroup, CpuTime};
 use crate::step::{At, Failure, Step};
+use crate::walls::Walls;
 use crate::watch::Watch;
 use caisson_frame::launch::{Finished, StopReason};
 use rustix::io::Errno;
@@ -30,10 +30,13 @@ pub fn end_payload(payload: &Cgroup) -> Result<(), Failure> {
     Ok(())
 }
 
-pub fn account(sandbox: &Sandbox, watch: Option<&Watch>, ended: Instant) -> Result<Finished, Failure> {
-    let cpu = sandbox.group.payload.cpu_time()?;
-    let counters = sandbox.group.payload.counters();
-    let disk = sandbox.disk_use()?;
+pub fn account(walls: &dyn Walls, watch: Option<&Watch>, ended: Instant) -> Result<Finished, Failure> {
+    let cpu = match watch {
+        Some(watch) => watch.used(walls.payload())?,
+        None => CpuTime::default(),
+    };
+    let counters = walls.payload().counters();
+    let disk = walls.disk_use()?;
     let mut finished = Finished {
         wall_us: watch.map(|watch| ended.duration_since(watch.started).as_micros() as u64),
         cpu_user_us: Some(cpu.user_us),
@@ -42,8 +45,8 @@ pub fn account(sandbox: &Sandbox, watch: Option<&Watch>, ended: Instant) -> Resu
         pids_peak: counters.pids_peak,
         oom_kills: counters.oom_kills,
         pids_denied: counters.pids_denied,
-        disk_used_bytes: Some(disk.used_bytes),
-        disk_full: disk.full,
+        disk_used_bytes: disk.as_ref().map(|disk| disk.used_bytes),
+        disk_full: disk.is_some_and(|disk| disk.full),
         ..Finished::default()
     };
     finished.set_reason(unseen_reason(&finished, watch, Duration::from_micros(cpu.total_us)));

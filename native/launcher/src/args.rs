@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub const USAGE: &str = "\
-caisson-launcher serve --name NAME --state DIR --worker-uid UID --worker-gid GID --agent PATH --converter PATH
+caisson-launcher serve --name NAME --state DIR --worker-uid UID --worker-gid GID --agent PATH --converter PATH [--guest DIR]
     makes sandboxes for one worker, on the socket /run/caisson/NAME/launcher.sock; prints \"ready\" when it listens
 caisson-launcher enter --user NAME|UID:GID --install DIR --at DIR [--no-network] [--writable] -- PROGRAM ARGS...
     binds DIR read-only at the other DIR in a mount namespace of its own, steps down to the user, and executes
@@ -26,6 +26,8 @@ pub struct Serve {
     pub worker_gid: u32,
     pub agent: PathBuf,
     pub converter: PathBuf,
+    /// Kernel and VMM of microVMs, as scripts/guest makes it.
+    pub guest: PathBuf,
 }
 
 pub struct Enter {
@@ -55,8 +57,10 @@ pub fn parse() -> Result<Command, lexopt::Error> {
 
 fn serve(parser: &mut Parser) -> Result<Serve, lexopt::Error> {
     let (mut name, mut state, mut worker_uid, mut worker_gid, mut agent, mut converter) = (None, None, None, None, None, None);
+    let mut guest = PathBuf::from("/var/cache/caisson/guest");
     while let Some(arg) = parser.next()? {
         match arg {
+            Arg::Long("guest") => guest = absolute("--guest", parser.value()?)?,
             Arg::Long("name") => name = Some(instance_name(parser.value()?.string()?)?),
             Arg::Long("state") => state = Some(absolute("--state", parser.value()?)?),
             Arg::Long("worker-uid") => worker_uid = Some(parser.value()?.parse()?),
@@ -73,6 +77,7 @@ fn serve(parser: &mut Parser) -> Result<Serve, lexopt::Error> {
         worker_gid: worker_gid.ok_or("--worker-gid is missing")?,
         agent: agent.ok_or("--agent is missing")?,
         converter: converter.ok_or("--converter is missing")?,
+        guest,
     })
 }
 

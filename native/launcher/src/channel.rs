@@ -1,4 +1,4 @@
-//! The socket behind which an agent or a converter waits. The launcher makes and listens; the sandbox only inherits it.
+//! The socket behind which an agent, a VMM or a converter waits. The launcher makes and listens; the sandbox only inherits it.
 use crate::instance::Instance;
 use crate::log;
 use crate::step::{At, Failure, Step};
@@ -16,8 +16,9 @@ pub struct Channel {
 }
 
 impl Channel {
-    pub fn make(instance: &'static Instance, id: &str) -> Result<(Self, OwnedFd), Failure> {
-        let name = format!("{id}.sock");
+    /// `name` is a sandbox's id, or begins with it.
+    pub fn make(instance: &'static Instance, name: &str) -> Result<(Self, OwnedFd), Failure> {
+        let name = format!("{name}.sock");
         let path = instance.run.join("channels").join(&name);
         let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None).at(Step::MakeChannel)?;
         let address = SocketAddrUnix::new(&path).about(Step::MakeChannel, path.display())?;

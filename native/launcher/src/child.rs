@@ -16,13 +16,13 @@ use rustix::time::{ClockId, clock_gettime};
 use std::convert::Infallible;
 use std::ffi::{CStr, c_char};
 use std::fmt::Write;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 /// Inherited descriptors begin here.
 pub const FIRST_DESCRIPTOR: RawFd = 3;
 const OUT_OF_THE_WAY: RawFd = 1_000;
-/// Five doors and a channel at most, and program and parent.
-const MAX_DESCRIPTORS: usize = 8;
+/// A VMM's disks, its other files, and program and parent.
+const MAX_DESCRIPTORS: usize = 80;
 
 /// Everything the child needs, made before the clone.
 pub struct Plan<'a> {
@@ -30,15 +30,26 @@ pub struct Plan<'a> {
     pub mounts: &'a [Mount],
     /// They become 3, 4, …
     pub descriptors: &'a [BorrowedFd<'a>],
-    pub program: BorrowedFd<'a>,
+    pub program: Executable<'a>,
     /// Ended by a null pointer.
     pub args: &'a [*const c_char],
     /// Once the root stands, the child says so and waits for another byte: its launcher attaches something there.
     pub pauses: bool,
     pub confinement: Option<Confinement>,
+    /// Which of the descriptors becomes its stderr; otherwise nobody hears it.
+    pub errors: Option<RawFd>,
 }
 
-/// What only the converter gets: it needs nothing but its files. Its system calls it confines itself, before it reads its first byte.
+#[derive(Clone, Copy)]
+pub enum Executable<'a> {
+    /// Needs no file in the root.
+    Open(BorrowedFd<'a>),
+    /// A file of the root, by which the program finds its others.
+    Inside(&'a CStr),
+}
+
+/// What converter and VMM get: they need nothing but their files. Their system calls they confine themselves, before they read the
+/// first byte that a client has a hand in.
 pub struct Confinement {
     pub file_bytes: u64,
     pub capabilities: CapabilitySet,
@@ -98,6 +109,9 @@ fn become_program(plan: &Plan<'_>, program: BorrowedFd<'_>, parent: BorrowedFd<'
     at(Step::Loopback, loopback_up())?;
     change_root(plan)?;
     silence_standard_streams()?;
+    if let Some(errors) = plan.errors {
+        at(Step::Descriptors, sys::place(errors, 2, true))?;
+    }
     if plan.pauses {
         at(Step::WaitForParent, write(parent, ROOTED))?;
         wait_for_go(parent)?;
@@ -105,6 +119,15 @@ fn become_program(plan: &Plan<'_>, program: BorrowedFd<'_>, parent: BorrowedFd<'
     if let Some(confinement) = &plan.confinement {
         give_up(confinement)?;
     }
+    let inside;
+    let program = match plan.program {
+        Executable::Open(_) => program,
+        Executable::Inside(path) => {
+            let flags = OFlags::PATH | OFlags::CLOEXEC;
+            inside = at(Step::Exec, openat(CWD, path, flags, Mode::empty()))?;
+            inside.as_fd()
+        }
+    };
     // SAFETY: the plan's arguments end with a null pointer, and so does the empty environment.
     at(Step::Exec, unsafe {
         sys::execute(program, plan.args.as_ptr(), [std::ptr::null()].as_ptr())
@@ -208,7 +231,12 @@ fn give_up(confinement: &Confinement) -> Done {
 /// which their children learn that the launcher died.
 fn place_descriptors<'a>(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> Done<(BorrowedFd<'a>, BorrowedFd<'a>)> {
     let mut sources = [-1; MAX_DESCRIPTORS];
-    let wanted = plan.descriptors.iter().chain([&plan.program, &parent]);
+    let program = match &plan.program {
+        Executable::Open(program) => program,
+        // Any holds its place.
+        Executable::Inside(_) => &parent,
+    };
+    let wanted = plan.descriptors.iter().chain([program, &parent]);
     for (source, descriptor) in sources.iter_mut().zip(wanted) {
         *source = at(Step::Descriptors, sys::move_up(descriptor.as_raw_fd(), OUT_OF_THE_WAY))?;
     }

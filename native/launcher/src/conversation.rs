@@ -1,6 +1,8 @@
-//! One connection: a sandbox, a conversion, or the removal of layers. The first request says which.
+//! One connection: a sandbox of either kind, a conversion, or the removal of layers. The first request says which.
+use crate::channel::Channel;
 use crate::convert::Conversion;
 use crate::launcher::Launcher;
+use crate::machine::Machine;
 use crate::peer::Peer;
 use crate::run::Run;
 use crate::sandbox::Sandbox;
@@ -21,8 +23,14 @@ fn talk(launcher: &'static Launcher, peer: &mut Peer) -> Result<(), Failure> {
         match request {
             Request::Prepare(prepare) => return sandbox(launcher, peer, spec::disk_bytes(&prepare)?),
             Request::Convert(convert) => return conversion(launcher, peer, &spec::Convert::check(&convert)?),
+            Request::Boot(boot) => return machine(launcher, peer, &spec::Boot::check(&boot)?),
+            Request::DescribeGuest(_) => peer.send(Event::GuestDescribed(launcher.guest.describe())),
             Request::RemoveLayer(remove) => remove_layer(launcher, peer, &remove)?,
-            _ => return spec::refuse(format_args!("the first request is none of prepare, convert, remove_layer")),
+            _ => {
+                return spec::refuse(format_args!(
+                    "the first request is none of prepare, boot, convert, remove_layer, describe_guest"
+                ));
+            }
         }
     }
     Ok(())
@@ -35,8 +43,24 @@ fn sandbox(launcher: &'static Launcher, peer: &mut Peer, disk_bytes: u64) -> Res
     peer.send(Event::Prepared(Prepared {
         sandbox_id: sandbox.id.clone(),
         channel_path,
+        control_path: String::new(),
     }));
     match Run::new(&mut sandbox, peer).follow() {
+        Ok(()) => {}
+        Err(failure) => peer.fail(&failure),
+    }
+    Ok(())
+}
+
+fn machine(launcher: &'static Launcher, peer: &mut Peer, boot: &spec::Boot) -> Result<(), Failure> {
+    let mut machine = Machine::boot(launcher, boot)?;
+    let path = |channel: &Channel| channel.path.to_string_lossy().into_owned();
+    peer.send(Event::Prepared(Prepared {
+        sandbox_id: machine.id.clone(),
+        channel_path: path(&machine.channel),
+        control_path: path(&machine.control),
+    }));
+    match Run::new(&mut machine, peer).follow() {
         Ok(()) => {}
         Err(failure) => peer.fail(&failure),
     }
@@ -49,6 +73,7 @@ fn conversion(launcher: &'static Launcher, peer: &mut Peer, convert: &spec::Conv
     peer.send(Event::Prepared(Prepared {
         sandbox_id: conversion.id.clone(),
         channel_path,
+        control_path: String::new(),
     }));
     match conversion.follow(peer) {
         Ok(()) => {}

@@ -2,7 +2,7 @@
 //! writes has no name until the launcher publishes it, and is published only after the converter is gone.
 use crate::cgroup::{Group, Limits};
 use crate::channel::Channel;
-use crate::child::{Confinement, Plan};
+use crate::child::{Confinement, Executable, Plan};
 use crate::launcher::Launcher;
 use crate::layers::{Layer, LayerKey};
 use crate::mounts;
@@ -159,7 +159,7 @@ fn start_converter(
         root: &launcher.roots.converter,
         mounts: &[],
         descriptors: &descriptors,
-        program: launcher.converter.file.as_fd(),
+        program: Executable::Open(launcher.converter.file.as_fd()),
         args: &args,
         pauses: has_lowers,
         confinement: Some(Confinement {
@@ -172,6 +172,7 @@ fn start_converter(
                 CapabilitySet::empty()
             },
         }),
+        errors: None,
     };
     Process::spawn(&plan, &group.payload, uids, &launcher.namespaces, attach)
 }

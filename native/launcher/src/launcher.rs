@@ -1,6 +1,7 @@
 //! What all conversations share. Made once, and never freed: the process ends with it.
 use crate::args::Serve;
 use crate::cgroup::Hierarchies;
+use crate::guest::Guest;
 use crate::instance::{Instance, State};
 use crate::layers::Layers;
 use crate::mounts::{self, Option as Set};
@@ -28,6 +29,7 @@ pub struct Launcher {
     pub spool: OwnedFd,
     pub agent: Program,
     pub converter: Program,
+    pub guest: Guest,
     next_id: AtomicU64,
 }
 
@@ -39,7 +41,7 @@ impl Launcher {
         let cgroups = Hierarchies::open(&instance.name)?;
         sweep(&instance, &cgroups);
         let (roots_at, mounts) = (instance.mount_point("roots")?, instance.mount_point("mounts")?);
-        let (namespaces, roots) = MountNamespaces::make(|| Roots::furnish(&roots_at))?;
+        let (namespaces, roots) = MountNamespaces::make(|| Roots::furnish(&roots_at, &command.guest))?;
         // In the store alone: every mount of a layer, a disk, a stage.
         let tmpfs = mounts::make(
             Step::MakeFolder,
@@ -56,6 +58,7 @@ impl Launcher {
             stages: Stages::make(&mounts)?,
             scratches: Scratches::new(state.scratch, mounts),
             spool: state.spool,
+            guest: Guest::open(&command.guest, &command.agent),
             agent: Program::load("caisson-agent", &command.agent)?,
             converter: Program::load("caisson-converter", &command.converter)?,
             cgroups,

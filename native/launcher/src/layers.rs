@@ -119,9 +119,14 @@ impl Layers {
         layer
     }
 
-    fn mount(&self, key: &LayerKey) -> Result<Layer, Failure> {
+    /// As the disk of a machine. It outlives the layer's removal.
+    pub fn open(&self, key: &LayerKey) -> Result<OwnedFd, Failure> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&self.store, key.file_name(), flags, Mode::empty()).about(Step::OpenLayer, key.as_str())?;
+        openat(&self.store, key.file_name(), flags, Mode::empty()).about(Step::OpenLayer, key.as_str())
+    }
+
+    fn mount(&self, key: &LayerKey) -> Result<Layer, Failure> {
+        let file = self.open(key)?;
         let device = Loop::attach(file, true)?;
         let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
         let mount = mounts::make(

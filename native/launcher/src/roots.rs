@@ -4,7 +4,7 @@ use crate::mounts::{self, Option as Set};
 use crate::step::{At, Failure, Step};
 use crate::sys;
 use rustix::fs::{CWD, FileType, Mode, chmod, makedev, mknodat};
-use rustix::mount::MountAttrFlags;
+use rustix::mount::{MountAttrFlags, MountFlags, mount_bind, mount_remount};
 use std::ffi::CString;
 use std::fs::create_dir_all;
 use std::os::unix::ffi::OsStrExt;
@@ -14,6 +14,8 @@ use std::path::Path;
 pub struct Roots {
     pub sandbox: CString,
     pub converter: CString,
+    /// Of use only where there is a guest.
+    pub vmm: CString,
 }
 
 const DEVICES: [(&str, u32, u32); 6] = [
@@ -24,6 +26,7 @@ const DEVICES: [(&str, u32, u32); 6] = [
     ("urandom", 1, 9),
     ("tty", 5, 0),
 ];
+pub const KVM: &str = "/dev/kvm";
 const LINKS: [(&str, &str); 5] = [
     ("fd", "/proc/self/fd"),
     ("stdin", "/proc/self/fd/0"),
@@ -33,7 +36,7 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 impl Roots {
-    pub fn furnish(at: &Path) -> Result<Self, Failure> {
+    pub fn furnish(at: &Path, guest: &Path) -> Result<Self, Failure> {
         let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID;
         let tmpfs = mounts::make(
             Step::MakeRoots,
@@ -42,13 +45,15 @@ impl Roots {
             attributes,
         )?;
         mounts::attach(&tmpfs, at)?;
-        let (sandbox, converter) = (at.join("sandbox"), at.join("converter"));
+        let (sandbox, converter, vmm) = (at.join("sandbox"), at.join("converter"), at.join("vmm"));
         furnish_sandbox(&sandbox)?;
         furnish_converter(&converter)?;
+        furnish_vmm(&vmm, &guest.join("vmm/usr"))?;
         sys::mount_setattr(&tmpfs, 0, sys::MOUNT_ATTR_RDONLY).at(Step::MakeRoots)?;
         Ok(Self {
             sandbox: c_path(&sandbox)?,
             converter: c_path(&converter)?,
+            vmm: c_path(&vmm)?,
         })
     }
 }
@@ -67,6 +72,26 @@ fn furnish_sandbox(root: &Path) -> Result<(), Failure> {
 fn furnish_converter(root: &Path) -> Result<(), Failure> {
     folders(root, &["lower", "dev"])?;
     device(&root.join("dev/null"), 1, 3)
+}
+
+/// Its own program, libraries and firmware, and none of the machine's other files. /proc is for the descriptors that it opens by path.
+fn furnish_vmm(root: &Path, programs: &Path) -> Result<(), Failure> {
+    folders(root, &["proc", "dev", "usr"])?;
+    device(&root.join("dev/null"), 1, 3)?;
+    device(&root.join("dev/urandom"), 1, 9)?;
+    if Path::new(KVM).exists() {
+        device(&root.join("dev/kvm"), 10, 232)?;
+    }
+    for name in ["lib", "lib64"] {
+        link(&format!("usr/{name}"), &root.join(name))?;
+    }
+    if !programs.exists() {
+        return Ok(());
+    }
+    let usr = root.join("usr");
+    mount_bind(programs, &usr).about(Step::MakeRoots, programs.display())?;
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    mount_remount(&usr, flags, c"").about(Step::MakeRoots, usr.display())
 }
 
 fn folders(root: &Path, names: &[&str]) -> Result<(), Failure> {

@@ -1,10 +1,10 @@
-//! A prepared sandbox from its first request to its account. Reasons to stop come from the worker, the clocks, the kernel and the
+//! A prepared sandbox, or a booted machine, from its first request to its account. Reasons to stop come from the worker, the clocks, the kernel and the
 //! agent's death; the first one wins.
 use crate::account;
 use crate::peer::Peer;
-use crate::sandbox::Sandbox;
 use crate::spec;
 use crate::step::{At, Failure, Step};
+use crate::walls::Walls;
 use crate::watch::Watch;
 use caisson_frame::launch::{self, Finished, Started, StopReason, Stopped, event::Event, request::Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use std::time::{Duration, Instant};
 
 pub struct Run<'a> {
-    sandbox: &'a mut Sandbox,
+    walls: &'a mut dyn Walls,
     peer: &'a mut Peer,
     watch: Option<Watch>,
     stopped: Option<(StopReason, Instant)>,
@@ -32,9 +32,9 @@ struct Ready {
 }
 
 impl<'a> Run<'a> {
-    pub fn new(sandbox: &'a mut Sandbox, peer: &'a mut Peer) -> Self {
+    pub fn new(walls: &'a mut dyn Walls, peer: &'a mut Peer) -> Self {
         Self {
-            sandbox,
+            walls,
             peer,
             watch: None,
             stopped: None,
@@ -50,6 +50,9 @@ impl<'a> Run<'a> {
             }
             // After what the worker said: an agent ends by itself once its channel is closed, which may be just before.
             if ready.agent {
+                if self.watch.is_none() {
+                    self.walls.explain_early_end()?;
+                }
                 self.stop(StopReason::AgentLost)?;
             }
         }
@@ -59,9 +62,9 @@ impl<'a> Run<'a> {
         let mut descriptors = vec![PollFd::new(&self.peer, PollFlags::IN)];
         let mut timeout = None;
         if self.stopped.is_none() {
-            descriptors.push(PollFd::new(&self.sandbox.process, PollFlags::IN));
+            descriptors.push(PollFd::new(self.walls.process(), PollFlags::IN));
             if let Some(watch) = &self.watch {
-                descriptors.push(PollFd::new(&self.sandbox.oom.fd, self.sandbox.oom.flags));
+                descriptors.push(PollFd::new(&self.walls.oom().fd, self.walls.oom().flags));
                 timeout = Some(timespec(watch.patience(Instant::now())));
             }
         }
@@ -86,10 +89,10 @@ impl<'a> Run<'a> {
         let Some(watch) = self.watch.as_mut().filter(|_| self.stopped.is_none()) else {
             return Ok(());
         };
-        let reason = if ready.memory && self.sandbox.oom.fired() {
+        let reason = if ready.memory && self.walls.oom().fired() {
             Some(StopReason::Oom)
         } else {
-            watch.ran_out(&self.sandbox.group.payload, Instant::now())?
+            watch.ran_out(self.walls.payload(), Instant::now())?
         };
         reason.map_or(Ok(()), |reason| self.stop(reason))
     }
@@ -121,12 +124,13 @@ impl<'a> Run<'a> {
             return spec::refuse(format_args!("start: the sandbox was started or stopped before"));
         }
         let start = spec::Start::check(start)?;
-        self.sandbox.start(&start)?;
-        self.watch = Some(Watch::new(&start, Instant::now()));
+        self.walls.start(&start)?;
+        let before = self.walls.cpu_before()?;
+        self.watch = Some(Watch::new(&start, Instant::now(), before));
         self.peer.send(Event::Started(Started {
             took_us: asked.elapsed().as_micros() as u64,
         }));
-        self.sandbox.tidy();
+        self.walls.tidy();
         Ok(())
     }
 
@@ -135,7 +139,7 @@ impl<'a> Run<'a> {
         if self.stopped.is_some() {
             return Ok(());
         }
-        self.sandbox.group.payload.kill()?;
+        self.walls.payload().kill()?;
         self.stopped = Some((reason, Instant::now()));
         self.peer.send(Event::Stopped(Stopped { reason: reason.into() }));
         Ok(())
@@ -143,8 +147,8 @@ impl<'a> Run<'a> {
 
     fn finish(&mut self) -> Result<Finished, Failure> {
         let ended = self.stopped.map_or_else(Instant::now, |(_, at)| at);
-        account::end_payload(&self.sandbox.group.payload)?;
-        let mut finished = account::account(self.sandbox, self.watch.as_ref(), ended)?;
+        account::end_payload(self.walls.payload())?;
+        let mut finished = account::account(self.walls, self.watch.as_ref(), ended)?;
         if let Some((reason, _)) = self.stopped {
             finished.set_reason(reason);
             if reason == StopReason::Oom {

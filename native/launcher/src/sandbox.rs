@@ -1,16 +1,17 @@
 //! A sandbox for one run: prepared ahead, started once, never used again.
-use crate::cgroup::{Group, OomEvent};
+use crate::cgroup::{Cgroup, CpuTime, Group, OomEvent};
 use crate::channel::Channel;
-use crate::child::{Mount, Plan};
+use crate::child::{Executable, Mount, Plan};
 use crate::launcher::Launcher;
 use crate::layers::Layer;
 use crate::mounts;
 use crate::overlay::{self, Stage};
 use crate::process::Process;
-use crate::scratch::Scratch;
+use crate::scratch::{DiskUse, Scratch};
 use crate::spec;
 use crate::step::{At, Failure, Step};
 use crate::uids::UidRange;
+use crate::walls::Walls;
 use rustix::mount::MountFlags;
 use std::ffi::{CString, c_char};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -47,7 +48,7 @@ const NOTHING_SPECIAL: MountFlags = MountFlags::NOSUID.union(MountFlags::NODEV).
 
 /// Disposed of in the order of the fields, each of which cleans up after itself: first what runs, at last the ids, by then nobody's.
 pub struct Sandbox {
-    pub process: Process,
+    process: Process,
     mount_namespace: OwnedFd,
     user_namespace: OwnedFd,
     scratch: Scratch,
@@ -55,8 +56,8 @@ pub struct Sandbox {
     unused: Option<Scratch>,
     stage: Stage,
     layers: Vec<Arc<Layer>>,
-    pub oom: OomEvent,
-    pub group: Group,
+    oom: OomEvent,
+    group: Group,
     pub channel: Channel,
     uids: UidRange,
     pub id: String,
@@ -88,9 +89,22 @@ impl Sandbox {
             launcher,
         })
     }
+}
 
-    /// Limits and root. The caller then starts the clocks, answers, and calls `tidy`.
-    pub fn start(&mut self, start: &spec::Start) -> Result<(), Failure> {
+impl Walls for Sandbox {
+    fn process(&self) -> &Process {
+        &self.process
+    }
+
+    fn payload(&self) -> &Cgroup {
+        &self.group.payload
+    }
+
+    fn oom(&self) -> &OomEvent {
+        &self.oom
+    }
+
+    fn start(&mut self, start: &spec::Start) -> Result<(), Failure> {
         self.group.payload.limit(&start.limits)?;
         if start.disk_bytes != self.scratch.bytes {
             let name = format!("{}.asked", self.id);
@@ -110,14 +124,22 @@ impl Sandbox {
         Ok(())
     }
 
-    /// What `start` put off, for nobody waits for it.
-    pub fn tidy(&mut self) {
+    fn tidy(&mut self) {
         self.unused = None;
         self.stage.clear();
     }
 
-    pub fn disk_use(&self) -> Result<crate::scratch::DiskUse, Failure> {
-        self.scratch.usage()
+    fn disk_use(&self) -> Result<Option<DiskUse>, Failure> {
+        self.scratch.usage().map(Some)
+    }
+
+    /// Nothing of a client was done before the start.
+    fn cpu_before(&self) -> Result<CpuTime, Failure> {
+        Ok(CpuTime::default())
+    }
+
+    fn explain_early_end(&self) -> Result<(), Failure> {
+        Ok(())
     }
 }
 
@@ -138,10 +160,11 @@ fn start_agent(launcher: &Launcher, group: &Group, uids: &UidRange, listener: &O
         root: &launcher.roots.sandbox,
         mounts: &MOUNTS,
         descriptors: &descriptors,
-        program: launcher.agent.file.as_fd(),
+        program: Executable::Open(launcher.agent.file.as_fd()),
         args: &args,
         pauses: false,
         confinement: None,
+        errors: None,
     };
     Process::spawn(&plan, &group.agent, uids, &launcher.namespaces, |_| Ok(()))
 }

@@ -4,6 +4,7 @@ use crate::layers::LayerKey;
 use crate::step::{At, Failure, Step};
 use caisson_frame::launch;
 use rustix::io::Errno;
+use std::ffi::CString;
 use std::ops::RangeInclusive;
 
 pub const MAX_LAYERS: usize = 400;
@@ -32,7 +33,7 @@ pub fn disk_bytes(prepare: &launch::Prepare) -> Result<u64, Failure> {
 impl Start {
     pub fn check(start: &launch::Start) -> Result<Self, Failure> {
         Ok(Self {
-            layers: layers("start.layers", &start.layers, 1..=MAX_LAYERS)?,
+            layers: layers("start.layers", &start.layers, 0..=MAX_LAYERS)?,
             limits: Limits {
                 cpu_millis: Some(within("start.cpu_millis", start.cpu_millis, CPU_MILLIS)?),
                 memory_bytes: within("start.memory_bytes", start.memory_bytes, MEMORY_BYTES)?,
@@ -43,6 +44,53 @@ impl Start {
             wall_ms: within("start.wall_ms", start.wall_ms, MILLISECONDS)?,
         })
     }
+}
+
+/// Of a VMM's command line.
+const ARGS: usize = 1_024;
+const ARG_BYTES: usize = 4_096;
+const DISKS: usize = 64;
+/// All that QEMU's own filter can deny.
+const SANDBOX: [&str; 2] = [
+    "-sandbox",
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+];
+
+pub struct Boot {
+    pub args: Vec<CString>,
+    pub layers: Vec<LayerKey>,
+    pub disk_bytes: u64,
+    pub limits: Limits,
+}
+
+impl Boot {
+    pub fn check(boot: &launch::Boot) -> Result<Self, Failure> {
+        Ok(Self {
+            args: vmm_args(&boot.args)?,
+            layers: layers("boot.layers", &boot.layers, 0..=DISKS)?,
+            disk_bytes: within("boot.disk_bytes", boot.disk_bytes, DISK_BYTES)?,
+            limits: Limits {
+                cpu_millis: None,
+                memory_bytes: within("boot.memory_bytes", boot.memory_bytes, MEMORY_BYTES)?,
+                pids: VMM_THREADS,
+            },
+        })
+    }
+}
+
+/// A processor is one; disks have a few helpers that come and go.
+const VMM_THREADS: u64 = 128;
+
+fn vmm_args(args: &[String]) -> Result<Vec<CString>, Failure> {
+    if args.len() > ARGS || args.iter().any(|arg| arg.len() > ARG_BYTES) {
+        return refuse(format_args!("boot.args: at most {ARGS}, each of at most {ARG_BYTES} bytes"));
+    }
+    let sandboxes = args.iter().filter(|arg| *arg == SANDBOX[0]).count();
+    if sandboxes != 1 || !args.windows(2).any(|pair| pair == SANDBOX) {
+        return refuse(format_args!("boot.args: {} must be there, once", SANDBOX.join(" ")));
+    }
+    let args: Result<Vec<CString>, _> = args.iter().map(|arg| CString::new(arg.as_str())).collect();
+    args.map_or_else(|_| refuse(format_args!("boot.args: a NUL byte")), Ok)
 }
 
 pub struct Convert {

@@ -83,6 +83,8 @@ steps! {
     OpenOutput => "open output",
     Converter => "converter",
     Publish => "publish layer",
+    Guest => "guest",
+    Vmm => "VMM",
     Watch => "watch sandbox",
 }
 

@@ -1,6 +1,6 @@
 //! What ends a sandbox by the clock, or for want of memory. Nothing is polled at an interval: the next look at the cpu time is when, at
 //! the rate allowed, what is left of it could be used up.
-use crate::cgroup::Cgroup;
+use crate::cgroup::{Cgroup, CpuTime};
 use crate::spec::Start;
 use crate::step::Failure;
 use crate::sys;
@@ -17,10 +17,11 @@ pub struct Watch {
     /// Processor seconds per second at most.
     cpu_rate: f64,
     next_look: Instant,
+    before: CpuTime,
 }
 
 impl Watch {
-    pub fn new(start: &Start, started: Instant) -> Self {
+    pub fn new(start: &Start, started: Instant, before: CpuTime) -> Self {
         let processors = sys::processors() as f64;
         let rate = start
             .limits
@@ -33,6 +34,7 @@ impl Watch {
             cpu,
             cpu_rate: rate,
             next_look: started,
+            before,
         };
         watch.plan_look(Duration::ZERO, started);
         watch
@@ -51,9 +53,14 @@ impl Watch {
         if now < self.next_look {
             return Ok(None);
         }
-        let used = Duration::from_micros(payload.cpu_time()?.total_us);
+        let used = Duration::from_micros(self.used(payload)?.total_us);
         self.plan_look(used, now);
         Ok(self.cpu_exceeded(used).then_some(StopReason::CpuTime))
+    }
+
+    /// Since the start.
+    pub fn used(&self, payload: &Cgroup) -> Result<CpuTime, Failure> {
+        Ok(payload.cpu_time()?.since(self.before))
     }
 
     pub fn cpu_exceeded(&self, used: Duration) -> bool {

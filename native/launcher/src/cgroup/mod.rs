@@ -39,11 +39,21 @@ pub struct Counters {
     pub pids_denied: Option<u64>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct CpuTime {
     pub total_us: u64,
     pub user_us: u64,
     pub system_us: u64,
+}
+
+impl CpuTime {
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            total_us: self.total_us.saturating_sub(before.total_us),
+            user_us: self.user_us.saturating_sub(before.user_us),
+            system_us: self.system_us.saturating_sub(before.system_us),
+        }
+    }
 }
 
 /// Something to poll, ready at the first out-of-memory event.

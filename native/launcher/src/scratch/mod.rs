@@ -87,7 +87,8 @@ impl Scratches {
         Ok(disk)
     }
 
-    fn file(&self, bytes: u64) -> Result<OwnedFd, Failure> {
+    /// Formatted, for a machine that mounts it itself.
+    pub fn file(&self, bytes: u64) -> Result<OwnedFd, Failure> {
         let template = self.templates.get(&self.folder, bytes)?;
         let file = unnamed(&self.folder)?;
         ftruncate(&file, template.file_bytes).at(Step::MakeScratch)?;

@@ -1,0 +1,104 @@
+//! What microVMs boot: a kernel, an initramfs whose only program is the agent, and the VMM. Taken once: what is put into that folder
+//! later is for the next launcher.
+mod cpio;
+mod tsc;
+
+use crate::roots::KVM;
+use crate::step::{At, Failure, Step};
+use caisson_frame::launch::GuestDescribed;
+use cpio::Archive;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use std::fs::{File, read, read_dir};
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+pub struct Files {
+    pub kernel: OwnedFd,
+    pub initramfs: OwnedFd,
+    version: String,
+}
+
+/// A machine without one serves containers alone.
+pub struct Guest(Result<Files, Failure>);
+
+impl Guest {
+    pub fn open(folder: &Path, agent: &Path) -> Self {
+        Self(Files::open(folder, agent))
+    }
+
+    pub fn files(&self) -> Result<&Files, Failure> {
+        self.0.as_ref().map_err(|failure| Failure {
+            step: failure.step,
+            subject: failure.subject.clone(),
+            errno: failure.errno,
+        })
+    }
+
+    pub fn describe(&self) -> GuestDescribed {
+        match &self.0 {
+            Ok(files) => GuestDescribed {
+                unavailable: String::new(),
+                version: files.version.clone(),
+                kvm: Path::new(KVM).exists(),
+                tsc_khz: tsc::khz(),
+            },
+            Err(failure) => GuestDescribed {
+                unavailable: format!("{failure} (scripts/setup makes it)"),
+                ..GuestDescribed::default()
+            },
+        }
+    }
+}
+
+impl Files {
+    fn open(folder: &Path, agent: &Path) -> Result<Self, Failure> {
+        let version = folder.join("version");
+        Ok(Self {
+            version: String::from_utf8_lossy(&take(&version)?).trim_end().to_owned(),
+            kernel: open(&folder.join("kernel"))?,
+            initramfs: initramfs(folder, agent)?,
+        })
+    }
+}
+
+fn open(path: &Path) -> Result<OwnedFd, Failure> {
+    File::open(path).map(OwnedFd::from).about(Step::Guest, path.display())
+}
+
+fn take(path: &Path) -> Result<Vec<u8>, Failure> {
+    read(path).about(Step::Guest, path.display())
+}
+
+/// The agent loads the modules in the order of their names, before it leaves the initramfs behind.
+fn initramfs(folder: &Path, agent: &Path) -> Result<OwnedFd, Failure> {
+    let mut archive = Archive::default();
+    for name in ["dev", "proc", "sys", "root", "modules"] {
+        archive.folder(name);
+    }
+    archive.console("dev/console");
+    archive.program("init", &take(agent)?);
+    for path in modules(&folder.join("modules"))? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        archive.file(&format!("modules/{name}"), &take(&path)?);
+    }
+    sealed("initramfs", &archive.finish())
+}
+
+/// A kernel with everything built in comes without any.
+fn modules(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let entries = read_dir(folder).about(Step::Guest, folder.display())?;
+    Ok(entries.flatten().map(|entry| entry.path()).collect())
+}
+
+fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Failure> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::NOEXEC_SEAL;
+    let mut memory = File::from(memfd_create(name, flags).about(Step::Guest, name)?);
+    memory.write_all(bytes).about(Step::Guest, name)?;
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    fcntl_add_seals(&memory, seals).about(Step::Guest, name)?;
+    Ok(memory.into())
+}

@@ -1,0 +1,24 @@
+//! What a run needs of the walls it is behind: those of a container, or of a machine of its own.
+use crate::cgroup::{Cgroup, CpuTime, OomEvent};
+use crate::process::Process;
+use crate::scratch::DiskUse;
+use crate::spec;
+use crate::step::Failure;
+
+pub trait Walls {
+    /// Ends only when it should not, or was told to: the agent, or the VMM.
+    fn process(&self) -> &Process;
+    /// Where the limits are kept, and what is killed.
+    fn payload(&self) -> &Cgroup;
+    fn oom(&self) -> &OomEvent;
+    /// The caller then starts the clocks, answers, and calls `tidy`.
+    fn start(&mut self, start: &spec::Start) -> Result<(), Failure>;
+    /// What `start` put off, for nobody waits for it.
+    fn tidy(&mut self);
+    /// None where the host cannot look into the disk.
+    fn disk_use(&self) -> Result<Option<DiskUse>, Failure>;
+    /// What the payload had used when it was started, which is not the run's.
+    fn cpu_before(&self) -> Result<CpuTime, Failure>;
+    /// Called when the process ended before the start.
+    fn explain_early_end(&self) -> Result<(), Failure>;
+}

@@ -1,0 +1,62 @@
+// Which machines this host can boot, found out by booting one: a /dev/kvm that opens may still not run a guest.
+import { caisson } from '../../proto/messages.js'
+import { LauncherConnection } from './launcher.js'
+import { type Hypervisor, MicroVm } from './microvm.js'
+import type { Accelerator, Vmm } from './vmm.js'
+
+const { Backend } = caisson.v1
+
+const kvmMs = 3_000
+const emulatedMs = 30_000
+const mib = 1 << 20
+/** Enough for a guest that runs nothing. */
+const limits = { cpuMillis: 1000, memoryBytes: 4 * mib, pids: 8, diskBytes: mib, cpuMs: 60_000, wallMs: 60_000 }
+
+export interface Found {
+  hypervisor: Hypervisor | undefined
+  offer: caisson.v1.IBackendOffer
+}
+
+const none = (unavailable: string): Found => ({
+  hypervisor: undefined,
+  offer: { backend: Backend.BACKEND_MICROVM, unavailable },
+})
+
+/** Until `findHypervisor` knows. */
+export const notYetKnown: Found = none('not known yet: the worker is booting a guest to find out')
+
+export async function findHypervisor(vmm: Vmm, launcherPath: string, allowEmulation: boolean): Promise<Found> {
+  const guest = await describeGuest(launcherPath)
+  if (guest.unavailable) return none(guest.unavailable)
+  const tscKhz = guest.tscKhz ?? 0
+  const noKvm = guest.kvm ? await boots({ vmm, accelerator: 'kvm', tscKhz }, kvmMs) : 'there is no /dev/kvm'
+  if (noKvm === undefined) return offered({ vmm, accelerator: 'kvm', tscKhz })
+  if (!allowEmulation) return none(`KVM: ${noKvm}; emulation is not allowed (--allow-emulation)`)
+  const noTcg = await boots({ vmm, accelerator: 'tcg', tscKhz }, emulatedMs)
+  if (noTcg === undefined) return offered({ vmm, accelerator: 'tcg', tscKhz })
+  return none(`KVM: ${noKvm}; emulated: ${noTcg}`)
+}
+
+const counts: Record<Accelerator, boolean> = { kvm: true, tcg: false }
+
+function offered(hypervisor: Hypervisor): Found {
+  const { vmm, accelerator } = hypervisor
+  const backend = Backend.BACKEND_MICROVM
+  return { hypervisor, offer: { backend, vmm: vmm.name, accelerator, counts: counts[accelerator], unavailable: '' } }
+}
+
+async function describeGuest(launcherPath: string): Promise<caisson.launch.v1.IGuestDescribed> {
+  using launcher = await LauncherConnection.connect(launcherPath)
+  return await launcher.ask({ describeGuest: {} }, 'guestDescribed')
+}
+
+/** undefined: it does. Else why not. */
+async function boots(hypervisor: Hypervisor, ms: number): Promise<string | undefined> {
+  using machine = new MicroVm(hypervisor, ms)
+  try {
+    await machine.start([], limits)
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}

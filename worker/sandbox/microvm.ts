@@ -1,0 +1,140 @@
+// The microVM: a machine booted for one run, in a jail of the launcher's, with the same agent in it as in a container.
+import type { caisson } from '../../proto/messages.js'
+import { Failure } from '../../proto/reason.js'
+import { AgentClient } from '../agent/client.js'
+import type { Share } from '../capacity.js'
+import { Deferred } from '../deferred.js'
+import { within } from '../within.js'
+import { type LauncherConnection, LauncherLost } from './launcher.js'
+import { startOf } from './limits.js'
+import { orLaunchersWord } from './qemu.js'
+import type { Sandbox, Walls } from './sandbox.js'
+import type { Accelerator, Booted, MachineSpec, Vmm } from './vmm.js'
+
+const mib = 1 << 20
+/** The guest's kernel and agent, which the program's limit does not count; and what the kernel keeps about each page. */
+const guestBytes = 96 * mib
+const bytesPerPageByte = 32
+const memoryStep = 64 * mib
+const answerMs = 15_000
+/** From the start of the VMM: the cold boot of a busy machine, emulated, takes many seconds. */
+const bootMs = 60_000
+
+/** What the machines of a worker have in common. */
+export interface Hypervisor {
+  vmm: Vmm
+  accelerator: Accelerator
+  tscKhz: number
+}
+
+export class MicroVm implements Sandbox {
+  readonly #hypervisor: Hypervisor
+  readonly #patienceMs: number
+  readonly #stopped = new Deferred<caisson.launch.v1.StopReason>()
+  readonly #lost = new Deferred<never>()
+  readonly #gone = new AbortController()
+  #booted: Booted | undefined
+  #agent: AgentClient | undefined
+  #walls: Walls = {}
+
+  constructor(hypervisor: Hypervisor, patienceMs = bootMs) {
+    this.#hypervisor = hypervisor
+    this.#patienceMs = patienceMs
+  }
+
+  get agent(): AgentClient {
+    if (!this.#agent) throw new Error('the machine has not started')
+    return this.#agent
+  }
+
+  /** The clock is the host's at the moment of asking. */
+  get walls(): Walls {
+    return { ...this.#walls, unixUs: Date.now() * 1000 }
+  }
+
+  async start(layerKeys: string[], limits: caisson.v1.ILimits): Promise<void> {
+    const keys = withoutRepeats(layerKeys)
+    const spec = machineSpec(keys, limits, this.#hypervisor)
+    const { maxDisks } = this.#hypervisor.vmm
+    if (keys.length > maxDisks)
+      throw new Failure('IMAGE_TOO_LARGE', `the image has ${keys.length} layers, and a microVM takes at most ${maxDisks}`)
+    const { diskBytes, memoryBytes, pids, cpuMillis } = startOf([], limits)
+    this.#walls = { machine: { layers: keys.length, diskBytes, memoryBytes, pids, cpuMillis } }
+    const late = () => new LauncherLost(`the guest did not answer within ${this.#patienceMs} ms`)
+    await within(this.#boot(spec), this.#patienceMs, late)
+    await answered(this.#launcher.ask({ start: startOf([], limits) }, 'started'), 'Start')
+  }
+
+  stop(reason: caisson.launch.v1.StopReason): void {
+    if (this.#booted) this.#launcher.send({ stop: { reason } })
+    else this.#stopped.resolve(reason)
+  }
+
+  get stopped(): Promise<caisson.launch.v1.StopReason> {
+    return this.#stopped.promise
+  }
+
+  get lost(): Promise<never> {
+    return this.#lost.promise
+  }
+
+  finish(): Promise<caisson.launch.v1.Finished> {
+    return answered(this.#launcher.ask({ finish: {} }, 'finished'), 'Finish')
+  }
+
+  [Symbol.dispose](): void {
+    this.#gone.abort(new Error('the machine was disposed of'))
+    this.#agent?.close()
+    this.#booted?.[Symbol.dispose]()
+  }
+
+  get #launcher(): LauncherConnection {
+    if (!this.#booted) throw new LauncherLost('the machine has not started')
+    return this.#booted.launcher
+  }
+
+  async #boot(spec: MachineSpec): Promise<void> {
+    const { vmm } = this.#hypervisor
+    const booted = await vmm.boot(vmm.plan(spec), this.#gone.signal)
+    this.#booted = booted
+    if (this.#gone.signal.aborted) booted[Symbol.dispose]()
+    void booted.launcher.stopped.then((reason) => this.#stopped.resolve(reason))
+    booted.launcher.lost.catch((error) => this.#lost.reject(error))
+    const agent = new AgentClient(await vmm.openChannel(booted, this.#gone.signal))
+    this.#agent = agent
+    // A VMM that dies while it boots: the launcher says more of it than the channel.
+    await orLaunchersWord(agent.hello, booted.launcher)
+  }
+}
+
+export function machineSpec(layerKeys: string[], limits: caisson.v1.ILimits, { accelerator, tscKhz }: Hypervisor): MachineSpec {
+  const { memoryBytes, cpuMillis, diskBytes } = startOf([], limits)
+  return {
+    accelerator,
+    tscKhz,
+    layerKeys,
+    cpus: Math.ceil(cpuMillis / 1000),
+    memoryBytes: guestMemory(memoryBytes),
+    diskBytes,
+  }
+}
+
+/** In steps: memory that nobody touches costs nothing. */
+export function guestMemory(memoryBytes: number): number {
+  const needed = memoryBytes + guestBytes + memoryBytes / bytesPerPageByte
+  return Math.ceil(needed / memoryStep) * memoryStep
+}
+
+/** A layer that comes twice shows as it does at its topmost place alone. */
+function withoutRepeats(keys: string[]): string[] {
+  return [...new Set(keys.toReversed())].reverse()
+}
+
+const answered = <T>(answer: Promise<T>, request: string): Promise<T> =>
+  within(answer, answerMs, () => new LauncherLost(`no answer to ${request} within ${answerMs} ms`))
+
+/** What a run takes of the host: also its guest's kernel, and its VMM. */
+export function shareOfMachine(limits: caisson.v1.ILimits, hypervisor: Hypervisor): Share {
+  const { memoryBytes } = hypervisor.vmm.plan(machineSpec([], limits, hypervisor))
+  return { cpuMillis: limits.cpuMillis ?? 0, memoryBytes: memoryBytes ?? 0 }
+}
