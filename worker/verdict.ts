@@ -150,9 +150,10 @@ function reportedOf(report: Report | undefined): caisson.v1.IReported {
   return {}
 }
 
+/** What did not happen is not said. */
 function reportedInside(counters: Ending['counters']): caisson.v1.IReported {
-  if (!counters) return {}
-  return { oomKills: counters.oomKills ?? 0, pidsDenied: counters.pidsDenied ?? 0, diskFull: counters.diskFull ?? false }
+  const { oomKills, pidsDenied, diskFull } = counters ?? {}
+  return { ...(oomKills && { oomKills }), ...(pidsDenied && { pidsDenied }), ...(diskFull && { diskFull }) }
 }
 
 function usageOf({ account, counters, output }: Ending): caisson.v1.IUsage {

@@ -7,6 +7,7 @@ import type {
   Limits,
   Outcome,
   Placement,
+  ReportedInside,
   Run,
   RunEvent,
   RunSpec,
@@ -96,8 +97,10 @@ function deniedExit(outcome: Outcome, reported: caisson.v1.IReported | null | un
 }
 
 function readReported(reported: caisson.v1.IReported | null | undefined): Pick<Verdict, 'reported'> {
-  if (reported?.signal != null) return { reported: { signal: reported.signal } }
-  if (reported?.exitCode != null) return { reported: { exitCode: reported.exitCode } }
+  const { oomKills, pidsDenied, diskFull } = reported ?? {}
+  const inside = present<ReportedInside>({ oomKills, pidsDenied, diskFull })
+  if (reported?.signal != null) return { reported: { signal: reported.signal, ...inside } }
+  if (reported?.exitCode != null) return { reported: { exitCode: reported.exitCode, ...inside } }
   return {}
 }
 
@@ -174,7 +177,7 @@ function enumName<Enum extends Record<string, string | number>>(
 }
 
 /** Copies the fields that are set; a message's own null means absent. */
-function present<Fields extends object>(message: { [Name in keyof Fields]?: number | null }): Fields {
+function present<Fields extends object>(message: { [Name in keyof Fields]?: number | boolean | null | undefined }): Fields {
   return Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null && value !== undefined)) as Fields
 }
 

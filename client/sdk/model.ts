@@ -94,6 +94,13 @@ export interface Run {
 }
 
 /** The end of a run. Program outcomes are data: none of these is thrown. */
+/** In a microVM: what its own limits did, which the host cannot see. */
+export interface ReportedInside {
+  oomKills?: number
+  pidsDenied?: number
+  diskFull?: boolean
+}
+
 export interface Verdict {
   outcome: Outcome
   /** The program's, 0-255; unset when it did not exit by itself. */
@@ -109,7 +116,7 @@ export interface Verdict {
   /** Seen by the host itself. */
   observed: Observed
   /** Said by the agent inside the sandbox; unset when it reported no end. */
-  reported?: { exitCode: number } | { signal: number }
+  reported?: ({ exitCode: number } | { signal: number }) & ReportedInside
   /** Seen by the host; a field that the machine cannot measure is absent. */
   usage: Usage
   /** Microseconds of each stage. */

@@ -27,6 +27,9 @@ export function expectVerdict(finished: Finished, expected: Partial<Verdict>): v
 export const exited = (finished: Finished, exitCode = 0): void =>
   expectVerdict(finished, { outcome: 'EXITED', exitCode, effect: 'COMPLETED' })
 
+/** What the limits did: seen by the host in a container, reported from inside of a microVM, where the host cannot see it. */
+export const evidence = ({ verdict }: Finished) => ({ ...verdict.observed, ...verdict.reported })
+
 /** Exit code 0, and these words on stdout. */
 export const says =
   (expected: string) =>

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describeVerdict, type Finished, sh } from '../harness/finish.js'
 import { python } from '../harness/images.js'
-import { type Case, exited, expectVerdict, says } from './case.js'
+import { type Case, evidence, exited, expectVerdict, says } from './case.js'
 
 const mebibyte = 1 << 20
 
@@ -55,7 +55,7 @@ export const limits: Case[] = [
     expect: (finished) => {
       // Whoever the kernel chose: the whole run ends, so nobody survives to tell.
       expectVerdict(finished, { outcome: 'OOM_KILLED', effect: 'STARTED' })
-      assert.ok(finished.verdict.observed.oomKills >= 1)
+      assert.ok(evidence(finished).oomKills >= 1)
       assert.equal(finished.stdout.toString(), 'start\n')
     },
   },
@@ -73,7 +73,7 @@ export const limits: Case[] = [
     spec: { args: sh('dd if=/dev/zero of=/big bs=1M'), limits: { diskBytes: 32 * mebibyte } },
     expect: (finished) => {
       expectVerdict(finished, { outcome: 'DISK_LIMIT', exitCode: 1, effect: 'COMPLETED' })
-      assert.equal(finished.verdict.observed.diskFull, true)
+      assert.equal(evidence(finished).diskFull, true)
       assert.match(finished.stderr.toString(), /No space left/)
     },
   },
@@ -82,7 +82,7 @@ export const limits: Case[] = [
     spec: { args: sh('dd if=/dev/zero of=/tmp/big bs=1M; echo fine'), limits: { diskBytes: 16 * mebibyte } },
     expect: (finished) => {
       says('fine')(finished)
-      assert.equal(finished.verdict.observed.diskFull, true)
+      assert.equal(evidence(finished).diskFull, true)
     },
   },
   {
@@ -130,7 +130,7 @@ export const limits: Case[] = [
         ['PIDS_LIMIT', 'CPU_TIMEOUT', 'WALL_TIMEOUT', 'OUTPUT_LIMIT'].includes(finished.verdict.outcome),
         describeVerdict(finished),
       )
-      assert.ok(finished.verdict.observed.pidsDenied > 0, describeVerdict(finished))
+      assert.ok(evidence(finished).pidsDenied > 0, describeVerdict(finished))
     },
   },
   {
@@ -149,7 +149,7 @@ export const limits: Case[] = [
     },
     expect: (finished) => {
       expectVerdict(finished, { outcome: 'PIDS_LIMIT', exitCode: 9, effect: 'COMPLETED' })
-      assert.ok(finished.verdict.observed.pidsDenied >= 1)
+      assert.ok(evidence(finished).pidsDenied >= 1)
       assert.equal(finished.stdout.toString(), '20 11\n')
     },
   },

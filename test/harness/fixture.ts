@@ -8,11 +8,12 @@ import { Instance, type InstanceOptions } from './instance.js'
 export class Fixture {
   #instance: Instance | undefined
 
-  constructor(options: InstanceOptions = {}) {
+  constructor(options: InstanceOptions = {}, whenReady: (caisson: Caisson) => Promise<unknown> = async () => {}) {
     let host: Host
     before(async () => {
       host = await lookAtHost()
       this.#instance = await Instance.start(options)
+      await whenReady(this.caisson)
     })
     after(async () => {
       if (!this.#instance) return
