@@ -1,5 +1,6 @@
 // npm run demo: a service of its own, real images, and a dozen programs on every backend that this machine has.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { showMicros } from '../command/quantity.js'
 import { Caisson } from '../sdk/caisson.js'
 import type { BackendOffer, Isolation } from '../sdk/model.js'
@@ -11,6 +12,9 @@ import { say, showRun } from './show.js'
 /** Filled by scripts/images. */
 const imageFolder = '/var/cache/caisson/images'
 
+const offersMs = 60_000
+const offersLookMs = 250
+
 const isolationOf = { container: 'CONTAINER', microvm: 'MICROVM_REQUIRED' } as const satisfies Record<string, Isolation>
 
 async function main(): Promise<number> {
@@ -19,7 +23,7 @@ async function main(): Promise<number> {
   await using demo = await DemoService.start(imageFolder, stops)
   say(`\nA service of its own is ready at ${demo.address}; ${demo.service.redisPromise}.`)
   using caisson = Caisson.connect({ address: demo.address })
-  const offers = (await caisson.workers()).flatMap((worker) => worker.offers)
+  const offers = await knownOffers(caisson, stops.first)
   const surprises: string[] = []
   for (const offer of offers) {
     if (stops.first.aborted) break
@@ -29,8 +33,21 @@ async function main(): Promise<number> {
   return conclude(surprises, offers, stops)
 }
 
-async function runAll(caisson: Caisson, { backend, vmm, accelerator }: BackendOffer, signal: AbortSignal): Promise<string[]> {
-  say(`\n== ${[backend, vmm, accelerator].filter(Boolean).join(' ')}`)
+/** A worker boots a guest to find out what it can offer, which takes it some seconds. */
+async function knownOffers(caisson: Caisson, signal: AbortSignal): Promise<BackendOffer[]> {
+  for (const deadline = Date.now() + offersMs; ; await delay(offersLookMs)) {
+    const offers = (await caisson.workers()).flatMap((worker) => worker.offers)
+    const isKnown = !offers.some(({ unavailable }) => unavailable.startsWith('not known yet'))
+    if (isKnown || signal.aborted || Date.now() > deadline) return offers
+  }
+}
+
+async function runAll(
+  caisson: Caisson,
+  { backend, vmm, accelerator, counts }: BackendOffer,
+  signal: AbortSignal,
+): Promise<string[]> {
+  say(`\n== ${[backend, vmm, accelerator].filter(Boolean).join(' ')}${counts ? '' : ' (emulated: no security boundary)'}`)
   const surprises: string[] = []
   for (const demoCase of cases) {
     if (signal.aborted) break

@@ -27,7 +27,7 @@ export class DemoService implements AsyncDisposable {
     const own = { name: `demo-${process.pid}`, state, images: [imageFolder], listen }
     const log = new RecentLines()
     try {
-      const options = { ...own, redisMemoryBytes: 256 << 20, workerArgs: [], controlArgs: [] }
+      const options = { ...own, redisMemoryBytes: 256 << 20, workerArgs: ['--allow-emulation'], controlArgs: [] }
       const service = await Service.start(options, new Log(log, 'people'), stops.first)
       return new DemoService(service, listen, state, stops)
     } catch (error) {

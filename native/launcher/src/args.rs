@@ -1,3 +1,4 @@
+use crate::guest::FOLDER;
 use crate::users::User;
 use lexopt::{Arg, Parser, ValueExt};
 use std::ffi::OsString;
@@ -57,7 +58,7 @@ pub fn parse() -> Result<Command, lexopt::Error> {
 
 fn serve(parser: &mut Parser) -> Result<Serve, lexopt::Error> {
     let (mut name, mut state, mut worker_uid, mut worker_gid, mut agent, mut converter) = (None, None, None, None, None, None);
-    let mut guest = PathBuf::from("/var/cache/caisson/guest");
+    let mut guest = PathBuf::from(FOLDER);
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("guest") => guest = absolute("--guest", parser.value()?)?,

@@ -13,10 +13,29 @@ use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+const VMM: &str = "vmm/usr/bin/qemu-system-x86_64";
+
 pub struct Files {
     pub kernel: OwnedFd,
     pub initramfs: OwnedFd,
     version: String,
+}
+
+pub const FOLDER: &str = "/var/cache/caisson/guest";
+
+/// Why no microVM that counts can be had here, as far as files tell.
+pub fn problem(folder: &Path, kvm: &Path) -> Option<String> {
+    let missing = ["kernel", "version", VMM]
+        .into_iter()
+        .find(|name| !folder.join(name).exists());
+    match missing {
+        Some(name) => Some(format!("{} is missing (scripts/setup makes it)", folder.join(name).display())),
+        None if !kvm.exists() => Some(format!(
+            "there is no {}: emulated ones only, where the operator allows them (--allow-emulation)",
+            kvm.display()
+        )),
+        None => None,
+    }
 }
 
 /// A machine without one serves containers alone.
@@ -54,6 +73,7 @@ impl Guest {
 impl Files {
     fn open(folder: &Path, agent: &Path) -> Result<Self, Failure> {
         let version = folder.join("version");
+        open(&folder.join(VMM))?;
         Ok(Self {
             version: String::from_utf8_lossy(&take(&version)?).trim_end().to_owned(),
             kernel: open(&folder.join("kernel"))?,

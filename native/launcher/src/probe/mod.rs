@@ -4,8 +4,12 @@ mod control;
 mod kernel;
 mod storage;
 
+use crate::guest;
+use crate::roots::KVM;
 use crate::step::Failure;
+
 use serde_json::{Value, json};
+use std::path::Path;
 
 /// lowerdir+ of overlayfs, by which an overlay takes hundreds of layers, came last of what is needed.
 const OLDEST_KERNEL: (u32, u32) = (6, 8);
@@ -63,7 +67,11 @@ fn backends(facts: &[Fact]) -> Value {
         .map(|fact| format!("{}: {}", fact.name, fact.detail))
         .collect();
     let oldest = format!("{}.{}", OLDEST_KERNEL.0, OLDEST_KERNEL.1);
-    json!([{ "name": "container", "works": missing.is_empty(), "reason": missing.join("; "), "oldest_kernel": oldest }])
+    let guest = guest::problem(Path::new(guest::FOLDER), Path::new(KVM));
+    json!([
+        { "name": "container", "works": missing.is_empty(), "reason": missing.join("; "), "oldest_kernel": oldest },
+        { "name": "microvm", "works": guest.is_none(), "reason": guest.unwrap_or_default(), "oldest_kernel": oldest },
+    ])
 }
 
 fn told(failure: &Failure) -> String {
