@@ -1,6 +1,6 @@
 // The table of behaviours, on every backend that this machine's worker offers.
 
-import { before, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import type { BackendName, RunSpec } from '../../client/sdk/model.js'
 import { container, finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
@@ -16,13 +16,11 @@ import { walls } from './walls.js'
 const table: Record<string, Case[]> = { exits, streams, limits, process: processes, walls, account }
 const isolation: Record<BackendName, RunSpec['isolation']> = { container: 'CONTAINER', microvm: 'MICROVM_REQUIRED' }
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 const offered = new Set<BackendName>()
 
-before(async () => {
-  for (const { offers } of await fixture.caisson.workers())
-    for (const { backend, unavailable } of offers) if (unavailable === '') offered.add(backend)
-})
+for (const { offers } of await fixture.caisson.workers())
+  for (const { backend, unavailable } of offers) if (unavailable === '') offered.add(backend)
 
 for (const backend of Object.keys(isolation) as BackendName[]) {
   for (const [topic, cases] of Object.entries(table)) {

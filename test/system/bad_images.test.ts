@@ -3,19 +3,15 @@
 import assert from 'node:assert/strict'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { before, test } from 'node:test'
+import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { describeVerdict, type Finished, run } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { images } from '../harness/images.js'
-import { type Descriptor, digestOf, type Layer, Layout, layer, layerOf, shellLayer, tar } from '../harness/layout.js'
+import { type Descriptor, digestOf, Layout, layer, layerOf, shellLayer, tar } from '../harness/layout.js'
 
-const fixture = new Fixture({ args: ['--max-layer-bytes', String(64 << 20)] })
-let shell: Layer
-
-before(async () => {
-  shell = await shellLayer()
-})
+const fixture = await Fixture.start()
+const shell = await shellLayer()
 
 /** Makes a layout `name`, with what `make` returns under the tag latest, and runs it. */
 async function attempt(name: string, make: (layout: Layout) => Promise<Descriptor>): Promise<Finished> {
@@ -110,7 +106,7 @@ test('a layer that is not there', async () => {
     await rm(join(layout.path, 'blobs', digestOf(other.blob).replace(':', '/')))
     return descriptor
   })
-  refused(finished, 'IMAGE_NOT_FOUND', /sha256/)
+  refused(finished, 'IMAGE_MALFORMED', /sha256/)
 })
 
 test('an image without layers', async () => {
