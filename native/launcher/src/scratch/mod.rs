@@ -137,12 +137,23 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// Nobody reads it again: without this the unmount would first write every dirty page to a file that is about to vanish.
+    fn shut_down(&self) -> Result<(), Failure> {
+        // What fsmount gives is no file to be asked.
+        let root = openat(&self.mount, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).at(Step::ShutDownScratch)?;
+        sys::ioctl(&root, EXT4_IOC_SHUTDOWN, &mut { SHUTDOWN_WITHOUT_FLUSH })
+            .at(Step::ShutDownScratch)
+            .map(drop)
+    }
+}
+
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Nobody reads it again: without this the unmount would first write every dirty page to a file that is about to vanish.
-        let _ = sys::ioctl(&self.mount, EXT4_IOC_SHUTDOWN, &mut { SHUTDOWN_WITHOUT_FLUSH });
-        if let Err(failure) = mounts::remove_place(&self.mount_point) {
-            log::warning(&failure.to_string());
+        for result in [self.shut_down(), mounts::remove_place(&self.mount_point)] {
+            if let Err(failure) = result {
+                log::warning(&failure.to_string());
+            }
         }
     }
 }
