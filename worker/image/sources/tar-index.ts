@@ -38,7 +38,6 @@ class TarIndex {
   }
 
   async run(): Promise<Map<string, Member>> {
-    if (this.size < blockBytes) throw new ImageError('IMAGE_MALFORMED', 'the file is no tar archive: it is shorter than one header')
     let at = 0
     let extension: Extension = {}
     while (at < this.size) {
