@@ -4,11 +4,16 @@ import { cores, parseConfig, UsageError } from './config.js'
 
 test('defaults', () => {
   const config = parseConfig(['--redis', '/redis.sock'])
+  assert.ok(config)
   assert.equal(config.name, 'default')
   assert.equal(config.cpuMillis, cores() * 2000)
   assert.ok(config.memoryBytes > 0)
   assert.match(config.workerId, /^w[0-9a-f]{16}$/)
   assert.deepEqual(config.images, [])
+})
+
+test('help is no error', () => {
+  assert.equal(parseConfig(['--help']), undefined)
 })
 
 test('flags', () => {
@@ -27,6 +32,7 @@ test('flags', () => {
     '0',
   ]
   const config = parseConfig(args)
+  assert.ok(config)
   assert.deepEqual([config.images, config.cpuMillis, config.pool, config.drainMs], [['/a', '/b'], 500, 3, 0])
 })
 
