@@ -48,6 +48,7 @@ const options = {
   'drain-ms': { type: 'string', default: '30000' },
   'allow-emulation': { type: 'boolean', default: false },
   'worker-id': { type: 'string' },
+  help: { type: 'boolean' },
 } as const
 
 /** Programs wait more than they compute: twice the cores are promised, and each gets its rate unless all want it at once. */
@@ -55,8 +56,10 @@ const cpuOvercommit = 2
 /** The rest is for the kernel, Redis, this worker, and the page cache that all runs share. */
 const memoryShare = 0.8
 
-export function parseConfig(args: string[]): Config {
+/** Undefined: help was asked for. */
+export function parseConfig(args: string[]): Config | undefined {
   const flags = parse(args)
+  if (flags.help) return undefined
   return {
     redis: flags.redis ?? missing('--redis'),
     name: matching('--name', flags.name, /^(?!-)[a-z0-9-]{1,32}$/, '1 to 32 characters of [a-z0-9-]'),

@@ -8,10 +8,14 @@ import { Held } from './held.js'
 import type { Host } from './host.js'
 import type { PreparedImage } from './image/images.js'
 import { processOf } from './image/process.js'
+import type { LogWriter } from './logs/writer.js'
 import { Program } from './program.js'
 import type { Sandbox } from './sandbox/sandbox.js'
 import { Stop } from './stop.js'
 import { mayRetry, verdictOf } from './verdict.js'
+import { within } from './within.js'
+
+const flushMs = 10_000
 
 export class Run {
   readonly #host: Host
@@ -75,27 +79,29 @@ export class Run {
     }
   }
 
-  async #execute({ spec, limits, ...run }: ClaimedRun, program: Program, preparing: Promise<PreparedImage>, held: Held) {
-    const { capacity, pool, share } = this.#host
-    held.add(await capacity.take(share(limits), this.#stop.signal))
-    this.#clock.mark('queuedUs')
-    const image = await this.#stop.unless(preparing)
-    const process = processOf(image.config, spec)
-    this.#clock.mark('imageUs')
-    const sandbox = held.add(await pool.take(this.#stop.signal))
-    await this.#start(run, sandbox, image, limits)
+  async #execute(run: ClaimedRun, program: Program, preparing: Promise<PreparedImage>, held: Held) {
+    const { sandbox, image, process } = await this.#prepare(run, preparing, held)
+    await this.#start(run, sandbox, image)
     await program.execute(sandbox, process, () => this.#clock.mark('sandboxUs'))
     if (program.reached === 'started') this.#clock.mark('processUs')
     this.#account = await sandbox.finish()
   }
 
+  /** Room, image and sandbox; within the time that the client gave. */
+  async #prepare({ spec, limits, submittedMs }: ClaimedRun, preparing: Promise<PreparedImage>, held: Held) {
+    const { capacity, pool, share } = this.#host
+    const expired = () => new Failure('START_DEADLINE', 'not started within spec.start_within_ms')
+    using _deadline = spec.startWithinMs ? this.#stop.after(submittedMs + spec.startWithinMs - Date.now(), expired) : null
+    held.add(await capacity.take(share(limits), this.#stop.signal))
+    this.#clock.mark('queuedUs')
+    const image = await this.#stop.unless(preparing)
+    const process = processOf(image.config, spec)
+    this.#clock.mark('imageUs')
+    return { image, process, sandbox: held.add(await pool.take(this.#stop.signal)) }
+  }
+
   /** The record says STARTING before the agent hears of the program: from then on it may have run. */
-  async #start(
-    { runId, attempt }: Pick<ClaimedRun, 'runId' | 'attempt'>,
-    sandbox: Sandbox,
-    image: PreparedImage,
-    limits: caisson.v1.ILimits,
-  ) {
+  async #start({ runId, attempt, limits }: ClaimedRun, sandbox: Sandbox, image: PreparedImage) {
     const [isOurs] = await Promise.all([
       this.#host.runs.starting(runId, attempt, image.manifestDigest),
       // A machine takes seconds to boot, for which a cancel does not wait.
@@ -105,14 +111,25 @@ export class Run {
     this.#stop.signal.throwIfAborted()
   }
 
-  async #conclude({ runId, attempt, spec, limits }: ClaimedRun, { reached, report, counters, log }: Program): Promise<void> {
+  async #conclude(claimed: ClaimedRun, { reached, report, counters, log }: Program): Promise<void> {
+    const { runId, attempt, spec, limits } = claimed
     const { failure } = this.#stop
     if (failure?.cause !== undefined)
       this.#host.log.error(failure.message, failure.cause, { runId, attempt, reason: failure.reason })
     const output = log.budget
     const { stages } = this.#clock
     const verdict = verdictOf({ limits, reached, failure, report, counters, account: this.#account, output, stages })
-    if (mayRetry(verdict, spec) && (await this.#host.runs.requeue(runId, attempt, verdict.message ?? ''))) return
-    await log.end(verdict)
+    if (!mayRetry(verdict, spec) || !(await this.#requeue(claimed, log, verdict.message ?? ''))) await log.end(verdict)
+  }
+
+  /** What this attempt has said stays in the record. False: the run is to end with this attempt. */
+  async #requeue({ runId, attempt }: ClaimedRun, log: LogWriter, message: string): Promise<boolean> {
+    try {
+      await within(log.flush(), flushMs, () => new Error(`output not stored within ${flushMs} ms`))
+      return await this.#host.runs.requeue(runId, attempt, message)
+    } catch (error) {
+      this.#host.log.error('not queued again', error, { runId, attempt })
+      return false
+    }
   }
 }

@@ -79,7 +79,6 @@ export const walls: Case[] = [
       'hostname other',
       'dmesg | grep .',
       'swapon /etc/passwd',
-      'date -s 2001-01-01',
       'insmod /etc/passwd',
       'chroot / true',
       'reboot -f',
@@ -96,7 +95,7 @@ export const walls: Case[] = [
   },
   {
     name: 'it sees its own processes only',
-    spec: { args: sh('ls /proc | grep -c "^[0-9]*$"; cat /proc/1/comm') },
+    spec: { args: sh('ls /proc | grep -c "^[0-9]*$"; ps | wc -l') },
     expect: (finished) => {
       exited(finished)
       assert.ok(Number(finished.stdout.toString().split('\n')[0]) <= 5, finished.stdout.toString())
@@ -171,7 +170,7 @@ export const walls: Case[] = [
       args: [
         '-c',
         // keyctl, bpf, perf_event_open, userfaultfd, io_uring_setup, open_by_handle_at, kexec_load, mount_setattr, fsopen, pidfd_getfd, process_vm_readv
-        'import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nfor n in (250, 321, 298, 323, 425, 304, 246, 442, 430):\n  ctypes.set_errno(0)\n  r = libc.syscall(n, 0, 0, 0, 0, 0)\n  if r >= 0 or ctypes.get_errno() not in (1, 38): print(n, r, ctypes.get_errno())\nimport socket\nfor family in (38, 16, 17, 40):\n  try: socket.socket(family, socket.SOCK_RAW if family in (16, 17) else socket.SOCK_SEQPACKET if family == 38 else socket.SOCK_STREAM); print("socket", family)\n  except OSError: pass\nprint("tried")',
+        'import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\nfor n in (250, 321, 298, 323, 425, 304, 246, 442, 430):\n  ctypes.set_errno(0)\n  r = libc.syscall(n, 0, 0, 0, 0, 0)\n  if r >= 0 or ctypes.get_errno() not in (1, 38): print(n, r, ctypes.get_errno())\nimport socket, time\ntry: time.clock_settime(time.CLOCK_REALTIME, 1); print("clock")\nexcept OSError: pass\nfor family in (38, 16, 17, 40):\n  try: socket.socket(family, socket.SOCK_RAW if family in (16, 17) else socket.SOCK_SEQPACKET if family == 38 else socket.SOCK_STREAM); print("socket", family)\n  except OSError: pass\nprint("tried")',
       ],
     },
     expect: (finished) => {

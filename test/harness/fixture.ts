@@ -1,30 +1,27 @@
 // An instance for the tests of one file, and the host compared before and after.
 
-import { after, before } from 'node:test'
+import { after } from 'node:test'
 import type { Caisson } from '../../client/sdk/caisson.js'
-import { expectSameHost, type Host, lookAtHost } from './host.js'
+import { expectSameHost, lookAtHost } from './host.js'
 import { Instance, type InstanceOptions } from './instance.js'
 
 export class Fixture {
-  #instance: Instance | undefined
+  private constructor(readonly instance: Instance) {}
 
-  constructor(options: InstanceOptions = {}, whenReady: (caisson: Caisson) => Promise<unknown> = async () => {}) {
-    let host: Host
-    before(async () => {
-      host = await lookAtHost()
-      this.#instance = await Instance.start(options)
-      await whenReady(this.caisson)
-    })
+  /** `prepare` comes after the look at the host, and what it makes is undone by the function that it returns. */
+  static async start(
+    options: InstanceOptions = {},
+    prepare?: () => Promise<{ options: InstanceOptions; undo: () => Promise<void> }>,
+  ): Promise<Fixture> {
+    const host = await lookAtHost()
+    const prepared = await prepare?.()
+    const instance = await Instance.start({ ...options, ...prepared?.options })
     after(async () => {
-      if (!this.#instance) return
-      await this.#instance.stop()
-      await expectSameHost(host, this.#instance.name)
+      await instance.stop()
+      await prepared?.undo()
+      await expectSameHost(host, instance.name)
     })
-  }
-
-  get instance(): Instance {
-    if (!this.#instance) throw new Error('the instance is not started')
-    return this.#instance
+    return new Fixture(instance)
   }
 
   get caisson(): Caisson {

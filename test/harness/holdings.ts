@@ -1,6 +1,7 @@
 // What an instance holds while it runs: an idle one holds the same after any number of runs as before.
 
 import { readdir, readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { lookAtHost } from './host.js'
 import type { Instance, Part } from './instance.js'
 import { until } from './until.js'
@@ -10,23 +11,40 @@ const parts: Part[] = ['launcher', 'redis', 'control', 'worker']
 export interface Holdings {
   cgroups: number
   loopDevices: number
-  processes: number
+  processes: string[]
   /** In the launcher's mount namespace: the kept layers. */
   mounts: number
   descriptors: Record<Part, number>
 }
 
+/** Once it is at rest: sandboxes are made ahead for a moment after each run. */
 export async function holdings(instance: Instance): Promise<Holdings> {
+  let last = ''
+  let now = await look(instance)
+  await until('the instance is at rest', 20_000, async () => {
+    await sleep(500)
+    last = JSON.stringify(now)
+    now = await look(instance)
+    return JSON.stringify(now) === last
+  })
+  return now
+}
+
+async function look(instance: Instance): Promise<Holdings> {
   const host = [...(await lookAtHost())]
   const launcher = await instance.pid('launcher')
   const table = await readFile(`/proc/${launcher}/mountinfo`, 'utf8')
   const descriptors = {} as Record<Part, number>
   for (const part of parts) descriptors[part] = (await readdir(`/proc/${await instance.pid(part)}/fd`)).length
+  const kinds = host
+    .filter((line) => line.startsWith('process ') && line.includes(instance.name))
+    .map((line) => line.split(' ').slice(3).join(' '))
+    .sort()
   const count = (kind: string) => host.filter((line) => line.startsWith(kind) && line.includes(instance.name)).length
   return {
     cgroups: count('cgroup '),
     loopDevices: count('loop device '),
-    processes: count('process '),
+    processes: kinds,
     mounts: table.split('\n').length,
     descriptors,
   }
@@ -36,7 +54,7 @@ export async function holdings(instance: Instance): Promise<Holdings> {
 export async function expectSameHoldings(instance: Instance, before: Holdings, limitMs = 20_000): Promise<void> {
   let now = before
   const same = async () => {
-    now = await holdings(instance)
+    now = await look(instance)
     const { descriptors, ...counts } = now
     const { descriptors: old, ...expected } = before
     return JSON.stringify(counts) === JSON.stringify(expected) && parts.every((part) => descriptors[part] <= old[part] + 4)

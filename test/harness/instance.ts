@@ -41,7 +41,7 @@ export class Instance {
     private readonly logged: () => string,
     connect: InstanceOptions['connect'],
   ) {
-    this.caisson = Caisson.connect({ ...connect, address })
+    this.caisson = Caisson.connect({ address, ...connect })
   }
 
   static async start(options: InstanceOptions = {}): Promise<Instance> {

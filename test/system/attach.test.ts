@@ -9,7 +9,7 @@ import { container, finish, run, sh } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { memory } from '../harness/holdings.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 test('a conversation', { timeout: 60_000 }, async () => {
   const { caisson } = fixture

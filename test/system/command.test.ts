@@ -7,7 +7,7 @@ import { Fixture } from '../harness/fixture.js'
 import { busybox, images } from '../harness/images.js'
 import { command } from '../harness/instance.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 interface Ended {
   code: number | null

@@ -7,7 +7,7 @@ import { Fixture } from '../harness/fixture.js'
 import { isAlive } from '../harness/processes.js'
 import { until } from '../harness/until.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 const started = async (runId: string) =>
   until('it runs', 10_000, async () => (await fixture.caisson.get(runId)).state === 'RUNNING')

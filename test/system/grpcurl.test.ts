@@ -7,7 +7,7 @@ import { Fixture } from '../harness/fixture.js'
 import { busybox } from '../harness/images.js'
 import { grpcurl } from '../harness/tools.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 const call = (...args: string[]): string =>
   execFileSync(grpcurl, ['-plaintext', ...args], { encoding: 'utf8', timeout: 30_000, stdio: ['ignore', 'pipe', 'pipe'] })

@@ -7,7 +7,7 @@ import type { CaissonError } from '../../client/sdk/error.js'
 import { container } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 const spec = container({ args: ['true'], env: { B: '2', A: '1' }, labels: { x: 'y', a: 'b' } })
 
 test('a second submit returns the first one', async () => {

@@ -7,8 +7,9 @@ import { test } from 'node:test'
 import { run } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { busybox, images, python } from '../harness/images.js'
+import { until } from '../harness/until.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 const forms = {
   'an OCI layout': busybox,
@@ -41,10 +42,9 @@ test('several layers, from a layout and from a docker archive: the same root', {
   assert.equal((await layersInStore()).length, 4)
 })
 
-test('what the worker prepared is listed', async () => {
-  const listed = await fixture.caisson.images()
-  assert.ok(
-    listed.some(
+test('what the worker prepared is listed', { timeout: 30_000 }, async () => {
+  await until('the image is listed', 10_000, async () =>
+    (await fixture.caisson.images()).some(
       ({ reference, diffIds, manifestDigest }) => reference === python && diffIds.length === 3 && /^sha256:/.test(manifestDigest),
     ),
   )

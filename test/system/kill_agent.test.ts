@@ -10,7 +10,7 @@ import { expectSameHoldings, holdings } from '../harness/holdings.js'
 import type { Instance } from '../harness/instance.js'
 import { processes } from '../harness/processes.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 test('kill -9 of every agent', { timeout: 180_000 }, async () => {
   const { instance, caisson } = fixture

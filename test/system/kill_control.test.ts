@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { crowd, expectTrueEffect, underWay } from '../harness/crowd.js'
 import { Fixture } from '../harness/fixture.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 test('kill -9 of control', { timeout: 120_000 }, async () => {
   const { instance, caisson } = fixture

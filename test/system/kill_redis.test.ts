@@ -7,7 +7,7 @@ import { crowd, expectTrueEffect } from '../harness/crowd.js'
 import { container } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 test('runs under way end as if nothing had been', { timeout: 120_000 }, async () => {
   const { instance, caisson } = fixture

@@ -7,7 +7,7 @@ import { run } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { expectSameHoldings, holdings } from '../harness/holdings.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 test('kill -9 of the worker', { timeout: 180_000 }, async () => {
   const { instance, caisson } = fixture

@@ -8,7 +8,7 @@ import { Fixture } from '../harness/fixture.js'
 import { expectSameHoldings, holdings, memory } from '../harness/holdings.js'
 import { until } from '../harness/until.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 const inARow = Number(process.env['CAISSON_TEST_IN_A_ROW'] ?? 300)
 const atOnce = Number(process.env['CAISSON_TEST_AT_ONCE'] ?? 100)
 const mebibyte = 1 << 20

@@ -7,7 +7,7 @@ import { container, finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { until } from '../harness/until.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 test('a frozen worker is lost, its runs are ended, and others wait or are refused', { timeout: 180_000 }, async () => {
   const { instance, caisson } = fixture

@@ -8,7 +8,7 @@ import { describeVerdict, run } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { type Entry, Layout, layer, layerOf, shellLayer, tar } from '../harness/layout.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 const file = (name: string, content = name, more: Partial<Entry> = {}): Entry => ({ name, content, mode: 0o644, ...more })
 const folder = (name: string, mode = 0o755): Entry => ({ name: `${name}/`, type: 'directory', mode })
@@ -92,7 +92,7 @@ test('owners, modes, times and long names', async () => {
 test('paths that lead out of the root lead nowhere', async () => {
   const target = join(fixture.instance.folder, 'escaped')
   const entries: Entry[] = [
-    file('../../../../../../..' + target),
+    file(`../../../../../../..${target}`),
     file(target),
     { name: 'out', type: 'symlink', linkname: fixture.instance.folder },
     file('out/escaped'),

@@ -7,7 +7,7 @@ import { Fixture } from '../harness/fixture.js'
 import { busybox } from '../harness/images.js'
 import { pythonClient } from '../harness/tools.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 test('a run, its events, its input and a refusal', { timeout: 60_000 }, () => {
   const output = execFileSync(pythonClient, ['test/harness/python/client.py', fixture.instance.address, busybox], {

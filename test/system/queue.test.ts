@@ -1,20 +1,18 @@
 // Who starts first, and who no more: priorities, order, start deadlines, cancelling what waits.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import type { RunSpec } from '../../client/sdk/model.js'
 import { container, finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { until } from '../harness/until.js'
 
 // One run at a time: what it gives away is what one of these asks.
-const fixture = new Fixture({ args: ['--cpu', '1'] })
+const fixture = await Fixture.start({ args: ['--cpu-millis', '1000'] })
 const whole = { cpuMillis: 1000, wallMs: 60_000 }
 let blocker: string
 
-before(async () => {
-  await fixture.caisson.run(container({ args: ['true'] })).verdict()
-})
+await fixture.caisson.run(container({ args: ['true'] })).verdict()
 
 /** Nothing else starts while this one runs. */
 async function block(): Promise<void> {
@@ -22,16 +20,15 @@ async function block(): Promise<void> {
   await until('the blocker runs', 10_000, async () => (await fixture.caisson.get(blocker)).state === 'RUNNING')
 }
 
-after(async () => {
-  await fixture.caisson.cancel(blocker).catch(() => {})
-})
-
 const submit = (spec: Partial<RunSpec>) => fixture.caisson.submit(container({ args: ['true'], limits: whole, ...spec }))
 
+// A worker without room claims one more run, which then is next whatever comes: the queue's order is that of the others.
 test('lower numbers first, and in order of submission', { timeout: 60_000 }, async () => {
   const { caisson } = fixture
   await block()
   const submitted: { runId: string; rank: number }[] = []
+  const held = await submit({})
+  await until('the worker holds one', 10_000, async () => (await caisson.get(held.runId)).state !== 'QUEUED')
   for (const [i, priority] of [5, 0, 5, 1_000_000, 0, 1].entries())
     submitted.push({ runId: (await submit({ priority })).runId, rank: priority * 10 + i })
   await caisson.cancel(blocker)

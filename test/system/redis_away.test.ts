@@ -4,37 +4,28 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Caisson } from '../../client/sdk/caisson.js'
 import { small } from '../harness/crowd.js'
 import { container, describeVerdict, finish, sh } from '../harness/finish.js'
-import { expectSameHost, type Host, lookAtHost } from '../harness/host.js'
-import { freePort, Instance } from '../harness/instance.js'
+import { Fixture } from '../harness/fixture.js'
+import { freePort } from '../harness/instance.js'
 import { OwnRedis } from '../harness/redis.js'
 
-let host: Host
-let folder: string
-let redis: OwnRedis
-let instance: Instance
-
-before(async () => {
-  host = await lookAtHost()
-  folder = await mkdtemp(join(tmpdir(), 'caisson-t-redis-'))
-  redis = new OwnRedis(folder, await freePort())
+const folder = await mkdtemp(join(tmpdir(), 'caisson-t-redis-'))
+const redis = new OwnRedis(folder, await freePort())
+const fixture = await Fixture.start({}, async () => {
   await redis.start()
-  instance = await Instance.start({ args: ['--redis', redis.url] })
-})
-
-after(async () => {
-  await instance?.stop()
-  await redis?.stop()
-  await rm(folder, { recursive: true })
-  if (instance) await expectSameHost(host, instance.name)
+  const undo = async () => {
+    await redis.stop()
+    await rm(folder, { recursive: true })
+  }
+  return { options: { args: ['--redis', redis.url] }, undo }
 })
 
 test('Redis stopped for 5 s and started again', { timeout: 120_000 }, async () => {
-  const finished = await talkers(instance.caisson)
+  const finished = await talkers(fixture.caisson)
   await sleep(1500)
   await redis.stop()
   await sleep(5000)
@@ -43,7 +34,7 @@ test('Redis stopped for 5 s and started again', { timeout: 120_000 }, async () =
 })
 
 test('Redis killed with -9, and started again', { timeout: 120_000 }, async () => {
-  const finished = await talkers(instance.caisson)
+  const finished = await talkers(fixture.caisson)
   await sleep(1500)
   await redis.stop('SIGKILL')
   await redis.start()
@@ -51,7 +42,7 @@ test('Redis killed with -9, and started again', { timeout: 120_000 }, async () =
 })
 
 test('Redis that does not answer for 5 s', { timeout: 120_000 }, async () => {
-  const finished = await talkers(instance.caisson)
+  const finished = await talkers(fixture.caisson)
   await sleep(1500)
   redis.signal('SIGSTOP')
   await sleep(5000)

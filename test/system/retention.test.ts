@@ -8,7 +8,7 @@ import { container, finish, run } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { until } from '../harness/until.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 
 const keysOf = (runId: string): string[] =>
   execFileSync('redis-cli', ['-s', fixture.instance.redisSocket, '--scan', '--pattern', `*${runId}*`], { encoding: 'utf8' })

@@ -8,7 +8,7 @@ import { container, finish, sh } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { memory } from '../harness/holdings.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 const mebibyte = 1 << 20
 
 test('twenty watchers that stop reading', { timeout: 180_000 }, async () => {

@@ -5,46 +5,31 @@ import { execFile, execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import { Caisson } from '../../client/sdk/caisson.js'
 import type { CaissonError } from '../../client/sdk/error.js'
 import { run } from '../harness/finish.js'
-import { expectSameHost, type Host, lookAtHost } from '../harness/host.js'
-import { command, freePort, Instance } from '../harness/instance.js'
+import { Fixture } from '../harness/fixture.js'
+import { command, freePort } from '../harness/instance.js'
 
 const token = 'correct-horse-battery-staple-0123456789'
-let host: Host
-let folder: string
-let ca: Buffer
-let instance: Instance
-let port: number
+const folder = mkdtempSync(join(tmpdir(), 'caisson-t-tls-'))
+const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
+const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1']
+const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+execFileSync('openssl', [...request, '-keyout', key, '-out', cert, ...names], { stdio: 'ignore' })
+writeFileSync(join(folder, 'token'), `${token}\n`, { mode: 0o600 })
+const ca = readFileSync(cert)
+const port = await freePort()
 
-before(async () => {
-  host = await lookAtHost()
-  folder = mkdtempSync(join(tmpdir(), 'caisson-t-tls-'))
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
-  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '1']
-  execFileSync(
-    'openssl',
-    [...request, '-keyout', key, '-out', cert, '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'],
-    { stdio: 'ignore' },
-  )
-  writeFileSync(join(folder, 'token'), `${token}\n`, { mode: 0o600 })
-  ca = readFileSync(cert)
-  port = await freePort()
-  instance = await Instance.start({
-    listen: `0.0.0.0:${port}`,
-    args: ['--tls-cert', cert, '--tls-key', key, '--token-file', join(folder, 'token')],
-    connect: { address: `localhost:${port}`, ca, token },
-  })
+const fixture = await Fixture.start({
+  listen: `0.0.0.0:${port}`,
+  args: ['--tls-cert', cert, '--tls-key', key, '--token-file', join(folder, 'token')],
+  connect: { address: `localhost:${port}`, ca, token },
 })
-
-after(async () => {
-  await instance?.stop()
-  rmSync(folder, { recursive: true })
-  if (instance) await expectSameHost(host, instance.name)
-})
+const { instance } = fixture
+after(() => rmSync(folder, { recursive: true }))
 
 test('with certificate and token a run goes through', async () => {
   assert.equal((await run(instance.caisson, { args: ['true'] })).verdict.outcome, 'EXITED')

@@ -7,7 +7,7 @@ import type { RunEvent } from '../../client/sdk/model.js'
 import { container, finish, run, sh } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 
-const fixture = new Fixture()
+const fixture = await Fixture.start()
 const cuts = 100
 
 /** 4 MiB and more in bursts, over some seconds. */

@@ -145,7 +145,9 @@ impl InputStream {
     }
 
     pub fn reader_gone(&mut self) {
-        self.closed_untold = self.pipe.take().is_some() && !self.end;
+        if self.pipe.take().is_some() {
+            self.closed_untold = !self.end;
+        }
         self.waiting = VecDeque::new();
     }
 

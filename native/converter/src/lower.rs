@@ -2,7 +2,7 @@
 
 use crate::attributes::{Attributes, Xattr, clamp_time, device_number};
 use crate::refuse::{Reason, Stop, shown};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, Stat};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -61,13 +61,18 @@ impl Lower {
         let root = self
             .at(b".", OFlags::RDONLY | OFlags::DIRECTORY)
             .map_err(|error| failed(b".", error))?;
-        let entries = rustix::fs::Dir::read_from(&root).map_err(|error| failed(b".", error))?;
-        let names = entries.map(|entry| entry.map(|entry| entry.file_name().to_bytes().to_vec()));
-        let names = names.collect::<Result<Vec<_>, _>>().map_err(|error| failed(b".", error))?;
-        Ok(names
-            .into_iter()
-            .filter(|name| !matches!(name.as_slice(), b"." | b".."))
-            .collect())
+        let mut buffer = Vec::with_capacity(32 << 10);
+        // `Dir` would open the directory once more, by a call that is not allowed here.
+        let mut entries = RawDir::new(&root, buffer.spare_capacity_mut());
+        let mut names = Vec::new();
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(|error| failed(b".", error))?;
+            match entry.file_name().to_bytes() {
+                b"." | b".." => {}
+                name => names.push(name.to_vec()),
+            }
+        }
+        Ok(names)
     }
 
     fn kind(&self, path: &[u8], node: &OwnedFd, stat: &Stat) -> Result<Option<FoundKind>, Stop> {
@@ -117,7 +122,11 @@ impl Lower {
 
 fn xattrs_of(file: &impl std::os::fd::AsFd) -> rustix::io::Result<Vec<Xattr>> {
     let mut names = vec![0; 64 << 10];
-    let length = rustix::fs::flistxattr(file, &mut names)?;
+    let length = match rustix::fs::flistxattr(file, &mut names) {
+        // A file system that knows none at all.
+        Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        length => length?,
+    };
     let mut value = Vec::new();
     let mut xattrs = Vec::new();
     for name in names[..length].split(|&byte| byte == 0).filter(|name| !name.is_empty()) {

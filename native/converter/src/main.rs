@@ -50,6 +50,7 @@ fn run() -> Result<(), String> {
         inherited(SPOOL)?,
     );
     let lower = args.lower.as_deref().map(lower::Lower::open);
+    confine::report_full_files();
     confine::confine()?;
     let mut connection = accept(listener)?;
     let blob = connection.try_clone().map_err(|error| format!("channel: {error}"))?;

@@ -118,3 +118,84 @@ impl Plan {
         (self.numbers, self.links) = (numbers, links);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::attributes::Attributes;
+    use proptest::prelude::*;
+
+    const DIRECTORY: Body = Body::Directory {
+        opaque: false,
+        implied: false,
+    };
+
+    fn add(tree: &mut Tree, directory: InodeId, name: &str, body: Body) -> InodeId {
+        let inode = tree.add(&Attributes::of_missing_directory(), body).unwrap();
+        tree.link(directory, name.as_bytes(), inode).unwrap();
+        inode
+    }
+
+    #[test]
+    fn what_is_replaced_is_left_out() {
+        let mut tree = Tree::new(100).unwrap();
+        let old = add(&mut tree, ROOT, "d", DIRECTORY);
+        let inside = add(&mut tree, old, "f", Body::Fifo);
+        let new = add(&mut tree, ROOT, "d", Body::Fifo);
+        tree.link(ROOT, b"link", new).unwrap();
+        let plan = Plan::of(&tree).unwrap();
+        assert_eq!((plan.count, plan.number_of(old), plan.number_of(inside)), (2, 0, 0));
+        assert_eq!((plan.links_of(new), plan.links_of(ROOT)), (2, 2));
+    }
+
+    #[test]
+    fn an_implied_directory_asks_for_lowers_unless_it_is_gone() {
+        let mut tree = Tree::new(100).unwrap();
+        add(
+            &mut tree,
+            ROOT,
+            "d",
+            Body::Directory {
+                opaque: false,
+                implied: true,
+            },
+        );
+        assert!(matches!(Plan::of(&tree), Err(Stop::NeedsLowers)));
+        add(&mut tree, ROOT, "d", Body::Fifo);
+        assert!(Plan::of(&tree).is_ok());
+    }
+
+    proptest! {
+        /// Directories come after all inside them, names in the order of their bytes, numbers in the order of writing and without gaps.
+        #[test]
+        fn order_holds_for_any_tree(parents in proptest::collection::vec((any::<prop::sample::Index>(), any::<bool>(), "[a-c\u{e9}]{1,3}"), 0..60)) {
+            let mut tree = Tree::new(1000).unwrap();
+            let mut directories = vec![ROOT];
+            for (parent, is_directory, name) in parents {
+                let parent = directories[parent.index(directories.len())];
+                let inode = add(&mut tree, parent, &name, if is_directory { DIRECTORY } else { Body::Fifo });
+                if is_directory {
+                    directories.push(inode);
+                }
+            }
+            let plan = Plan::of(&tree).unwrap();
+            let mut written = 0;
+            for directory in &plan.directories {
+                let names: Vec<_> = plan.names(&tree, directory).collect();
+                prop_assert!(names.windows(2).all(|pair| pair[0].0 < pair[1].0));
+                for (_, child) in names {
+                    if matches!(tree.inode(child).body, Body::Directory { .. }) {
+                        prop_assert!(plan.number_of(child) <= written);
+                    } else {
+                        written += 1;
+                        prop_assert_eq!(plan.number_of(child), written);
+                    }
+                }
+                written += 1;
+                prop_assert_eq!(plan.number_of(directory.inode), written);
+            }
+            prop_assert_eq!(plan.count, written);
+            prop_assert_eq!(plan.directories.last().unwrap().inode, ROOT);
+        }
+    }
+}

@@ -281,3 +281,7 @@ fn too_much_text() -> Stop {
         MAX_TEXT_BYTES >> 20
     ))
 }
+
+#[cfg(test)]
+#[path = "tree_test.rs"]
+mod tests;

@@ -1,16 +1,15 @@
 //! From clone to exec, in the child: it has one thread, and a copy of memory in which other threads may have held any lock. So nothing
 //! here allocates, and what goes wrong is reported as three numbers.
 use crate::namespaces::loopback_up;
+use crate::privileges;
 use crate::step::Step;
 use crate::sys;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read, write};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind_recursive, unmount};
 use rustix::process::{Resource, Rlimit, Signal, chdir, pivot_root, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags, remove_capability_from_bounding_set, set_capabilities,
-    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, Gid, Uid, UnshareFlags, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::convert::Infallible;
@@ -33,8 +32,6 @@ pub struct Plan<'a> {
     pub program: Executable<'a>,
     /// Ended by a null pointer.
     pub args: &'a [*const c_char],
-    /// Once the root stands, the child says so and waits for another byte: its launcher attaches something there.
-    pub pauses: bool,
     pub confinement: Option<Confinement>,
     /// Which of the descriptors becomes its stderr; otherwise nobody hears it.
     pub errors: Option<RawFd>,
@@ -70,8 +67,8 @@ pub struct StepError {
 
 type Done<T = ()> = Result<T, StepError>;
 
-/// Waits for a byte on `parent` (by then the ids are mapped and every cgroup is entered), becomes the program, and exits only when that
-/// fails. The end of `parent` is closed by a successful exec.
+/// Waits for a byte on `parent` (by then the ids are mapped and every cgroup is entered), makes its root, says so, waits for another, and
+/// becomes the program; it exits only when that fails. A successful exec closes its end of `parent`.
 pub fn run(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> ! {
     match place_descriptors(plan, parent) {
         Err(error) => report(parent, &error),
@@ -105,17 +102,17 @@ fn become_program(plan: &Plan<'_>, program: BorrowedFd<'_>, parent: BorrowedFd<'
     wait_for_go(parent)?;
     own_clock_and_cgroup()?;
     become_root_of_namespace()?;
-    die_with_launcher(parent)?;
+    // After the change of uid, which clears the signal. That the launcher did not die before shows by its second byte: neither the
+    // parent's pid, which is 0 from in here, nor the socket, which closes later than its thread ends, would tell.
+    at(Step::DieWithParent, set_parent_process_death_signal(Some(Signal::KILL)))?;
     at(Step::Loopback, loopback_up())?;
     change_root(plan)?;
     silence_standard_streams()?;
     if let Some(errors) = plan.errors {
         at(Step::Descriptors, sys::place(errors, 2, true))?;
     }
-    if plan.pauses {
-        at(Step::WaitForParent, write(parent, ROOTED))?;
-        wait_for_go(parent)?;
-    }
+    at(Step::WaitForParent, write(parent, ROOTED))?;
+    wait_for_go(parent)?;
     if let Some(confinement) = &plan.confinement {
         give_up(confinement)?;
     }
@@ -169,19 +166,6 @@ fn become_root_of_namespace() -> Done {
     at(Step::Uid, set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT))
 }
 
-/// After the change of uid, which clears the signal. A launcher that died before it has closed its end of the channel.
-fn die_with_launcher(parent: BorrowedFd<'_>) -> Done {
-    at(Step::DieWithParent, set_parent_process_death_signal(Some(Signal::KILL)))?;
-    let mut descriptors = [PollFd::from_borrowed_fd(parent, PollFlags::empty())];
-    match at(
-        Step::DieWithParent,
-        poll(&mut descriptors, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })),
-    )? {
-        0 => Ok(()),
-        _ => at(Step::DieWithParent, Err(Errno::PIPE)),
-    }
-}
-
 fn change_root(plan: &Plan<'_>) -> Done {
     // pivot_root wants a mount; entered by its path after the bind, for the path then leads to the bind's root.
     at(Step::BindRoot, mount_bind_recursive(plan.root, plan.root))?;
@@ -205,25 +189,8 @@ fn give_up(confinement: &Confinement) -> Done {
         maximum: Some(confinement.file_bytes),
     };
     at(Step::Rlimit, setrlimit(Resource::Fsize, limit))?;
-    for capability in CapabilitySet::all().difference(confinement.capabilities).iter() {
-        match remove_capability_from_bounding_set(capability) {
-            // A kernel that does not know the capability cannot give it either.
-            Ok(()) | Err(Errno::INVAL) => {}
-            Err(errno) => return at(Step::BoundingSet, Err(errno)),
-        }
-    }
-    let (kept, none) = (confinement.capabilities, CapabilitySet::empty());
-    at(
-        Step::Capabilities,
-        set_capabilities(
-            None,
-            CapabilitySets {
-                effective: kept,
-                permitted: kept,
-                inheritable: none,
-            },
-        ),
-    )?;
+    at(Step::BoundingSet, privileges::bound(confinement.capabilities))?;
+    at(Step::Capabilities, privileges::hold(confinement.capabilities))?;
     at(Step::NoNewPrivs, set_no_new_privs(true))
 }
 

@@ -24,7 +24,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const LIMITS: Limits = Limits {
-    cpu_millis: Some(1_000),
+    // It has two threads: one decompresses, the other writes.
+    cpu_millis: Some(2_000),
     memory_bytes: 256 << 20,
     pids: 16,
 };
@@ -89,6 +90,8 @@ impl Conversion {
         }
         let published = self.publish()?;
         peer.send(Event::Published(published));
+        // Mounted now, it costs its first run nothing. Where that fails, the run will say so.
+        let _ = self.launcher.layers.take(&self.key);
         peer.await_close();
         Ok(())
     }
@@ -161,7 +164,6 @@ fn start_converter(
         descriptors: &descriptors,
         program: Executable::Open(launcher.converter.file.as_fd()),
         args: &args,
-        pauses: has_lowers,
         confinement: Some(Confinement {
             // Each of spool and output: the layer, what it takes over from those below, and an inode for every entry.
             file_bytes: convert.max_bytes.saturating_mul(2) + convert.max_entries * 1_024 + (64 << 20),
@@ -199,6 +201,9 @@ fn words(convert: &Convert) -> Result<Vec<CString>, Failure> {
 }
 
 fn attach_lowers(launcher: &Launcher, id: &str, process: &Process, lowers: &[Arc<Layer>]) -> Result<(), Failure> {
+    if lowers.is_empty() {
+        return Ok(());
+    }
     let mut stage = launcher.stages.stage(id)?;
     let tree = overlay::read_only(lowers, process.namespace("user")?, &mut stage)?;
     launcher

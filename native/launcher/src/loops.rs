@@ -49,7 +49,12 @@ impl Loop {
         for _ in 0..TRIES {
             let number = sys::ioctl_none(&control, LOOP_CTL_GET_FREE).about(Step::Loop, "LOOP_CTL_GET_FREE")?;
             let path = format!("/dev/loop{number}");
-            let device = openat(CWD, &path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).about(Step::Loop, &path)?;
+            let device = match openat(CWD, &path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()) {
+                Ok(device) => device,
+                // Somebody removed it again.
+                Err(Errno::NOENT | Errno::NXIO) => continue,
+                Err(error) => return Err(error).about(Step::Loop, &path),
+            };
             match sys::ioctl(&device, LOOP_CONFIGURE, &mut configuration(&file, read_only)) {
                 Ok(_) => return Ok(Self { path, _device: device }),
                 Err(Errno::BUSY) => {}

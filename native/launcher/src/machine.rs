@@ -102,7 +102,6 @@ fn start_vmm(
         descriptors,
         program: Executable::Inside(PROGRAM),
         args: &args,
-        pauses: false,
         confinement: Some(Confinement {
             file_bytes: largest.unwrap_or(0),
             capabilities: CapabilitySet::empty(),

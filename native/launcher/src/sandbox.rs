@@ -162,7 +162,6 @@ fn start_agent(launcher: &Launcher, group: &Group, uids: &UidRange, listener: &O
         descriptors: &descriptors,
         program: Executable::Open(launcher.agent.file.as_fd()),
         args: &args,
-        pauses: false,
         confinement: None,
         errors: None,
     };

@@ -4,6 +4,7 @@ use crate::layers::LayerKey;
 use crate::step::{At, Failure, Step};
 use caisson_frame::launch;
 use rustix::io::Errno;
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::ops::RangeInclusive;
 
@@ -33,7 +34,7 @@ pub fn disk_bytes(prepare: &launch::Prepare) -> Result<u64, Failure> {
 impl Start {
     pub fn check(start: &launch::Start) -> Result<Self, Failure> {
         Ok(Self {
-            layers: layers("start.layers", &start.layers, 0..=MAX_LAYERS)?,
+            layers: without_repeats(layers("start.layers", &start.layers, 0..=MAX_LAYERS)?),
             limits: Limits {
                 cpu_millis: Some(within("start.cpu_millis", start.cpu_millis, CPU_MILLIS)?),
                 memory_bytes: within("start.memory_bytes", start.memory_bytes, MEMORY_BYTES)?,
@@ -114,7 +115,7 @@ impl Convert {
         Ok(Self {
             key: key.map_or_else(|| refuse(format_args!("convert.diff_id or chain_id: sha256:<64 hex>")), Ok)?,
             diff_id: convert.diff_id.clone(),
-            lowers: layers("convert.lowers", &convert.lowers, lowers)?,
+            lowers: without_repeats(layers("convert.lowers", &convert.lowers, lowers)?),
             compression: compression(convert)?,
             max_bytes: within("convert.max_bytes", convert.max_bytes, LAYER_BYTES)?,
             max_entries: within("convert.max_entries", convert.max_entries, LAYER_ENTRIES)?,
@@ -163,6 +164,15 @@ pub fn layers(field: &str, texts: &[String], count: RangeInclusive<usize>) -> Re
     texts.iter().map(|text| key(field, text)).collect()
 }
 
+/// Overlayfs takes no layer twice. Its topmost place alone shows the same: what it holds hides, and its whiteouts hide, whatever its lower
+/// places would.
+fn without_repeats(layers: Vec<LayerKey>) -> Vec<LayerKey> {
+    let mut seen = HashSet::new();
+    let mut kept: Vec<LayerKey> = layers.into_iter().rev().filter(|key| seen.insert(key.clone())).collect();
+    kept.reverse();
+    kept
+}
+
 pub fn within(field: &str, value: u64, range: RangeInclusive<u64>) -> Result<u64, Failure> {
     if range.contains(&value) {
         Ok(value)
@@ -173,4 +183,20 @@ pub fn within(field: &str, value: u64, range: RangeInclusive<u64>) -> Result<u64
 
 pub fn refuse<T>(what: std::fmt::Arguments<'_>) -> Result<T, Failure> {
     Err(Errno::INVAL).about(Step::Request, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{key, without_repeats};
+
+    #[test]
+    fn a_repeated_layer_keeps_its_topmost_place() {
+        let keys = |letters: &str| -> Vec<_> {
+            let texts = letters
+                .chars()
+                .map(|letter| format!("sha256-{}", letter.to_string().repeat(64)));
+            texts.map(|text| key("test", &text).expect("a key")).collect()
+        };
+        assert_eq!(without_repeats(keys("abacb")), keys("acb"));
+    }
 }

@@ -50,6 +50,7 @@ steps! {
     MakeScratch => "make scratch disk",
     FormatScratch => "format scratch disk",
     MountScratch => "mount scratch disk",
+    ShutDownScratch => "shut down scratch disk",
     MeasureScratch => "measure scratch disk",
     OpenLayer => "open layer",
     MountLayer => "mount layer",

@@ -1,11 +1,13 @@
 //! Death of the launcher, and of an agent.
 mod support;
 
-use caisson_frame::launch::StopReason;
+use caisson_frame::launch::{Event, Prepare, Request, StopReason, request};
+use caisson_frame::{read_frame, write_frame};
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 use support::agent::Agent;
 use support::conversation::{Conversation, start};
@@ -56,6 +58,56 @@ fn sandboxes_die_with_the_launcher_and_the_next_one_sweeps() {
     conversation.start(start(&layers));
     agent.shell("exit 5");
     assert_eq!(agent.finish().1, Some(caisson_frame::agent::exited::End::ExitCode(5)));
+}
+
+/// At any moment: children that wait to be let go, that change their ids, that just executed.
+#[test]
+fn nothing_outlives_a_launcher_killed_while_it_prepares() {
+    let mut launcher = Launcher::start();
+    for round in 0..15 {
+        let socket = launcher.run_folder().join("launcher.sock");
+        let clients: Vec<_> = (0..4)
+            .map(|_| {
+                thread::spawn({
+                    let socket = socket.clone();
+                    move || prepare_until_dead(&socket)
+                })
+            })
+            .collect();
+        sleep(Duration::from_millis(40 + 7 * round));
+        launcher.kill();
+        let killed = Instant::now();
+        while !processes(&launcher.name).is_empty() {
+            assert!(
+                killed.elapsed() < Duration::from_secs(2),
+                "{:?} outlived their launcher",
+                processes(&launcher.name)
+            );
+            sleep(Duration::from_millis(5));
+        }
+        clients.into_iter().for_each(|client| client.join().expect("client"));
+        // The next one takes over the same folders; dropping the old handle would remove them.
+        let next = Launcher::start_as(&launcher.name, &launcher.state);
+        std::mem::forget(std::mem::replace(&mut launcher, next));
+    }
+    let idle = Traces::idle(&launcher);
+    assert_eq!((idle.loops, idle.channels), (0, 0));
+}
+
+fn prepare_until_dead(socket: &Path) {
+    let mut held = Vec::new();
+    while let Ok(mut stream) = UnixStream::connect(socket) {
+        let prepare = Request {
+            request: Some(request::Request::Prepare(Prepare { disk_bytes: 1 << 20 })),
+        };
+        if write_frame(&mut stream, &prepare).is_err() || !matches!(read_frame::<Event>(&mut stream), Ok(Some(_))) {
+            return;
+        }
+        held.push(stream);
+        if held.len() == 4 {
+            held.remove(0);
+        }
+    }
 }
 
 #[test]

@@ -2,8 +2,10 @@
 mod support;
 
 use caisson_frame::agent::exited::End;
+use caisson_frame::launch::{Start, StopReason};
+use std::thread;
 use support::agent::Agent;
-use support::conversation::{Conversation, start};
+use support::conversation::{Conversation, MIB, start};
 use support::host::Traces;
 use support::{Launcher, images};
 
@@ -19,6 +21,44 @@ fn runs_a_program_and_leaves_nothing() {
     Traces::settle_to(&launcher, &before);
 }
 
+#[test]
+fn many_run_at_once() {
+    let launcher = Launcher::start();
+    let layers = images::make(&launcher);
+    run_once(&launcher, &layers);
+    let before = Traces::idle(&launcher);
+    for _ in 0..3 {
+        thread::scope(|scope| {
+            for _ in 0..40 {
+                scope.spawn(|| run_once(&launcher, &layers));
+            }
+        });
+    }
+    Traces::settle_to(&launcher, &before);
+}
+
+#[test]
+fn a_disk_of_another_size_replaces_the_one_made_ahead() {
+    let launcher = Launcher::start();
+    let layers = images::make(&launcher);
+    run_once(&launcher, &layers);
+    let before = Traces::idle(&launcher);
+    let (mut conversation, prepared) = Conversation::prepared(&launcher);
+    let mut agent = Agent::connect(&prepared.channel_path);
+    conversation.start(Start {
+        disk_bytes: 8 * MIB,
+        ..start(&layers)
+    });
+    agent.shell("dd if=/dev/zero of=/big bs=4096 count=4096 2>&1; stat -c %s /big");
+    let (output, _) = agent.finish();
+    assert!(
+        output.ends_with("\n8388608\n") || output.contains("No space left"),
+        "{output}"
+    );
+    drop((conversation, agent));
+    Traces::settle_to(&launcher, &before);
+}
+
 fn run_once(launcher: &Launcher, layers: &[String]) {
     let mut conversation = Conversation::open(launcher);
     let prepared = conversation.prepare();
@@ -27,6 +67,9 @@ fn run_once(launcher: &Launcher, layers: &[String]) {
     agent.shell("cat /etc/two /three; echo -n more > /etc/two; cat /etc/two; exit 7");
     assert_eq!(agent.finish(), ("twothreemore".into(), Some(End::ExitCode(7))));
     let finished = conversation.finish();
-    eprintln!("{finished:?}");
-    assert_eq!(finished.reason, 0);
+    assert_eq!(finished.reason(), StopReason::Unspecified);
+    assert!(
+        finished.cpu_user_us.is_some() && finished.memory_peak_bytes > Some(0),
+        "{finished:?}"
+    );
 }

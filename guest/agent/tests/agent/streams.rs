@@ -139,6 +139,29 @@ fn a_program_that_closes_its_input_is_told_of() {
     assert_eq!(out, b"closed\nend\n");
 }
 
+#[test]
+fn an_agent_with_nothing_to_do_does_nothing() {
+    let mut sandbox = Sandbox::new();
+    let mut request = sh("exec <&- >&- 2>&-; sleep 1.5");
+    request.stdin = true;
+    sandbox.start(request).unwrap();
+    std::thread::sleep(Duration::from_millis(400));
+    let stat = format!("/proc/{}/stat", sandbox.agent_pid());
+    let ticks = || -> u64 {
+        let fields = std::fs::read_to_string(&stat).unwrap();
+        fields
+            .split(' ')
+            .skip(13)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().unwrap())
+            .sum()
+    };
+    let before = ticks();
+    std::thread::sleep(Duration::from_millis(800));
+    assert!(ticks() - before <= 1, "busy waiting");
+    assert_eq!(sandbox.finish().end(), End::ExitCode(0));
+}
+
 /// Not a benchmark, but a floor that a copy too many or a missing wakeup falls through.
 #[test]
 fn output_is_not_slow() {

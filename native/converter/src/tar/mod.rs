@@ -1,11 +1,16 @@
 //! The one tar parser: what it says an entry is, all the rest believes. Where formats leave room, it reads as Go's archive/tar does, which every
 //! container tool uses; two tools that read one archive differently are how layers smuggle.
 
+#[cfg(test)]
+#[path = "../../tests/converter/archive.rs"]
+mod archive;
 mod entry;
 mod header;
 mod number;
 mod pax;
 mod reader;
+#[cfg(test)]
+mod reader_test;
 mod sparse;
 
 pub use entry::{Entry, Kind};

@@ -89,3 +89,39 @@ pub fn field(text: &str, name: &str) -> Option<u64> {
     text.lines()
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
 }
+
+/// A cgroup as far as its files go.
+#[cfg(test)]
+pub fn fake(files: &[(&str, &str)]) -> Folder {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let name = format!(
+        "t-launcher-cgroup-{}-{}",
+        std::process::id(),
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    );
+    let path = std::env::temp_dir().join(name);
+    std::fs::create_dir(&path).expect("folder");
+    for (file, text) in files {
+        std::fs::write(path.join(file), text).expect("file");
+    }
+    let folder = rustix::fs::open(&path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).expect("folder");
+    // The opened folder and its files live on for as long as the test holds it.
+    FAKES.with_borrow_mut(|fakes| fakes.push(Fake(path)));
+    Folder(folder)
+}
+
+#[cfg(test)]
+thread_local! {
+    static FAKES: std::cell::RefCell<Vec<Fake>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+#[cfg(test)]
+struct Fake(std::path::PathBuf);
+
+#[cfg(test)]
+impl Drop for Fake {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

@@ -2,11 +2,11 @@
 use super::folder::Folder;
 use super::group::Group;
 use super::{Cgroup, v2};
+use crate::mounts;
 use crate::step::{At, Failure, Step};
-use rustix::fs::CWD;
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
+use rustix::mount::MountAttrFlags;
 use std::fs::read_to_string;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +67,8 @@ impl Hierarchies {
 }
 
 pub fn probe() -> Result<Cgroup, Failure> {
-    let unified = unified()?;
+    let mounts = read_to_string("/proc/self/mountinfo").about(Step::FindCgroups, "/proc/self/mountinfo")?;
+    let unified = unified(&mounts)?;
     let offered = unified.read("cgroup.controllers")?;
     if CONTROLLERS
         .iter()
@@ -78,17 +79,12 @@ pub fn probe() -> Result<Cgroup, Failure> {
             folders: vec![unified],
         });
     }
-    let mounts = read_to_string("/proc/self/mountinfo").about(Step::FindCgroups, "/proc/self/mountinfo")?;
     let mut folders = Vec::new();
     for controller in CONTROLLERS {
-        let path = v1_mount(&mounts, controller)
-            .ok_or(Errno::NOENT)
-            .about(Step::FindCgroups, controller)?;
-        folders.push(
-            openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-                .about(Step::FindCgroups, path)?
-                .into(),
-        );
+        let path = mount_point(&mounts, |kind, options| {
+            kind == "cgroup" && options.split(',').any(|option| option == controller)
+        });
+        folders.push(open(path.ok_or(Errno::NOENT).about(Step::FindCgroups, controller)?)?);
     }
     folders.push(unified);
     Ok(Cgroup {
@@ -97,29 +93,39 @@ pub fn probe() -> Result<Cgroup, Failure> {
     })
 }
 
-/// Not looked for but mounted, unattached: it need not be mounted anywhere, and a mount of it is the same tree.
-fn unified() -> Result<Folder, Failure> {
-    let step = || "cgroup2";
-    let context = fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC).about(Step::FindCgroups, step())?;
-    fsconfig_create(&context).about(Step::FindCgroups, step())?;
-    let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty()).about(Step::FindCgroups, step())?;
-    Ok(root.into())
+/// Where nobody mounted it, it is mounted here, attached nowhere. Not otherwise: a second mount would take the first one's options away.
+fn unified(mounts: &str) -> Result<Folder, Failure> {
+    match mount_point(mounts, |kind, _| kind == "cgroup2") {
+        Some(path) => open(path),
+        None => Ok(mounts::make(Step::FindCgroups, "cgroup2", &[], MountAttrFlags::empty())?.into()),
+    }
 }
 
-/// `36 31 0:35 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory`: of mounts of the root, the first.
-fn v1_mount<'a>(mounts: &'a str, controller: &str) -> Option<&'a str> {
+fn open(path: &str) -> Result<Folder, Failure> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(openat(CWD, path, flags, Mode::empty()).about(Step::FindCgroups, path)?.into())
+}
+
+/// `36 31 0:35 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory`: of mounts of a hierarchy's root, the first.
+fn mount_point(mounts: &str, wanted: impl Fn(&str, &str) -> bool) -> Option<&str> {
     mounts.lines().find_map(|line| {
-        let (mount, kind) = line.split_once(" - ")?;
-        let mut kind = kind.split(' ');
-        let is_v1 = kind.next()? == "cgroup" && kind.nth(1)?.split(',').any(|option| option == controller);
-        let mut mount = mount.split(' ').skip(3);
-        (is_v1 && mount.next()? == "/").then(|| mount.next())?
+        let (place, what) = line.split_once(" - ")?;
+        let what: Vec<&str> = what.split(' ').collect();
+        let place: Vec<&str> = place.split(' ').collect();
+        let [kind, _, options] = what[..] else { return None };
+        (wanted(kind, options) && *place.get(3)? == "/").then(|| place.get(4).copied())?
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::v1_mount;
+    use super::mount_point;
+
+    fn v1_mount(controller: &str) -> Option<&'static str> {
+        mount_point(MOUNTS, |kind, options| {
+            kind == "cgroup" && options.split(',').any(|option| option == controller)
+        })
+    }
 
     const MOUNTS: &str = "\
 23 27 0:22 / /sys rw,relatime - sysfs sysfs rw
@@ -131,16 +137,24 @@ mod tests {
 
     #[test]
     fn finds_a_controller_among_several_of_one_hierarchy() {
-        assert_eq!(v1_mount(MOUNTS, "cpu"), Some("/sys/fs/cgroup/cpu,cpuacct"));
+        assert_eq!(v1_mount("cpu"), Some("/sys/fs/cgroup/cpu,cpuacct"));
     }
 
     #[test]
     fn passes_over_a_mount_of_a_subtree() {
-        assert_eq!(v1_mount(MOUNTS, "memory"), Some("/mnt/memory"));
+        assert_eq!(v1_mount("memory"), Some("/mnt/memory"));
+    }
+
+    #[test]
+    fn finds_the_unified_tree() {
+        assert_eq!(
+            mount_point(MOUNTS, |kind, _| kind == "cgroup2"),
+            Some("/sys/fs/cgroup/unified")
+        );
     }
 
     #[test]
     fn knows_when_there_is_none() {
-        assert_eq!(v1_mount(MOUNTS, "pids"), None);
+        assert_eq!(v1_mount("pids"), None);
     }
 }

@@ -51,3 +51,65 @@ pub fn counters(cgroup: &Cgroup) -> Counters {
         pids_denied: folder.field("pids.events", "max"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cgroup::folder::fake;
+
+    fn cgroup(files: &[(&str, &str)]) -> Cgroup {
+        Cgroup {
+            version: Version::V2,
+            folders: vec![fake(files)],
+        }
+    }
+
+    #[test]
+    fn writes_every_limit() {
+        let cgroup = cgroup(&[("memory.max", ""), ("memory.swap.max", ""), ("pids.max", ""), ("cpu.max", "")]);
+        limit(
+            &cgroup,
+            &Limits {
+                cpu_millis: Some(1_500),
+                memory_bytes: 1 << 20,
+                pids: 7,
+            },
+        )
+        .expect("limits");
+        let read = |file| cgroup.unified().read(file).expect("file");
+        assert_eq!(read("memory.max"), "1048576");
+        assert_eq!(read("memory.swap.max"), "0");
+        assert_eq!(read("pids.max"), "7");
+        assert_eq!(read("cpu.max"), "150000 100000");
+    }
+
+    #[test]
+    fn a_kernel_without_swap_has_no_limit_of_it() {
+        let cgroup = cgroup(&[("memory.max", ""), ("pids.max", "")]);
+        limit(
+            &cgroup,
+            &Limits {
+                cpu_millis: None,
+                memory_bytes: 1,
+                pids: 1,
+            },
+        )
+        .expect("limits");
+    }
+
+    #[test]
+    fn counts_what_the_kernel_counts() {
+        let events = ("memory.events", "low 0\nhigh 3\nmax 9\noom 2\noom_kill 1\n");
+        let cgroup = cgroup(&[events, ("memory.peak", "4096\n"), ("pids.events", "max 5\n")]);
+        let counters = counters(&cgroup);
+        assert_eq!((counters.memory_peak_bytes, counters.pids_peak), (Some(4096), None));
+        assert_eq!((counters.oom_kills, counters.pids_denied), (Some(1), Some(5)));
+        assert!(oom_event(&cgroup).expect("event").fired());
+    }
+
+    #[test]
+    fn an_event_of_another_kind_is_no_want_of_memory() {
+        let cgroup = cgroup(&[("memory.events", "low 0\nhigh 7\nmax 9\noom 0\noom_kill 0\n")]);
+        assert!(!oom_event(&cgroup).expect("event").fired());
+    }
+}

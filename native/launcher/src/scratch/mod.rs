@@ -18,8 +18,8 @@ const EXT4_IOC_SHUTDOWN: u64 = 0x8004_587D;
 const SHUTDOWN_WITHOUT_FLUSH: u32 = 2;
 /// Folders of the overlay, and what maps a file's blocks: so that a file of exactly the size asked for has room.
 const OVERHEAD_BYTES: u64 = 16 * BLOCK;
-/// With less than this left a disk counts as full: a large write is refused by pieces of the page cache, and leaves less than one of them.
-const FULL_BYTES: u64 = 1 << 20;
+/// With less than this left a disk counts as full: a large write is refused by folios of the page cache, and leaves less than one of them.
+const FULL_BYTES: u64 = 2 << 20;
 /// The same of a small disk, as a part of it.
 const FULL_PART: u64 = 16;
 
@@ -138,12 +138,23 @@ impl Disk {
     }
 }
 
+impl Disk {
+    /// Nobody reads it again: without this the unmount would first write every dirty page to a file that is about to vanish.
+    fn shut_down(&self) -> Result<(), Failure> {
+        // What fsmount gives is no file to be asked.
+        let root = openat(&self.mount, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).at(Step::ShutDownScratch)?;
+        sys::ioctl(&root, EXT4_IOC_SHUTDOWN, &mut { SHUTDOWN_WITHOUT_FLUSH })
+            .at(Step::ShutDownScratch)
+            .map(drop)
+    }
+}
+
 impl Drop for Disk {
     fn drop(&mut self) {
-        // Nobody reads it again: without this the unmount would first write every dirty page to a file that is about to vanish.
-        let _ = sys::ioctl(&self.mount, EXT4_IOC_SHUTDOWN, &mut { SHUTDOWN_WITHOUT_FLUSH });
-        if let Err(failure) = mounts::remove_place(&self.mount_point) {
-            log::warning(&failure.to_string());
+        for result in [self.shut_down(), mounts::remove_place(&self.mount_point)] {
+            if let Err(failure) = result {
+                log::warning(&failure.to_string());
+            }
         }
     }
 }
