@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis'
 import type { QueueName } from '../proto/job.js'
 import { caisson } from '../proto/messages.js'
+import { Failure } from '../proto/reason.js'
 import type { Config } from './config.js'
 import type { Host } from './host.js'
 import { Intake } from './queue.js'
@@ -9,6 +10,10 @@ import { findHypervisor, notYetKnown } from './sandbox/hypervisor.js'
 import { type Hypervisor, MicroVm, shareOfMachine } from './sandbox/microvm.js'
 import { Qemu } from './sandbox/qemu.js'
 import type { Sandboxes } from './sandbox/sandbox.js'
+import { within } from './within.js'
+
+/** A launcher that died is started again within a second. */
+const launcherMs = 20_000
 
 type OpenRedis = (use: string, patience: 'patient') => Redis
 
@@ -70,16 +75,26 @@ export class Machines {
 function hostOf(host: Host, hypervisor: Hypervisor, { vmm, accelerator }: caisson.v1.IBackendOffer): Host {
   return {
     ...host,
-    pool: bootedWhenTaken(hypervisor),
+    pool: bootedWhenTaken(hypervisor, host.pool),
     share: (limits) => shareOfMachine(limits, hypervisor),
     placement: { ...host.placement, backend: caisson.v1.Backend.BACKEND_MICROVM, vmm: vmm ?? '', accelerator: accelerator ?? '' },
   }
 }
 
-/** A machine is booted with the run's own memory, processors and disks, so none is made before they are known. */
-const bootedWhenTaken = (hypervisor: Hypervisor): Sandboxes => ({
-  take: async () => new MicroVm(hypervisor),
-  problem: undefined,
-  untilHealthy: async () => {},
+/**
+ * A machine is booted with the run's own memory, processors and disks, so none is made before they are known. Whether the launcher can make
+ * anything shows at the containers, which are.
+ */
+const bootedWhenTaken = (hypervisor: Hypervisor, containers: Sandboxes): Sandboxes => ({
+  async take(signal) {
+    const late = () => new Failure('SANDBOX_FAILED', `no sandbox: ${containers.problem ?? 'the launcher is too slow'}`)
+    await within(containers.untilHealthy(), launcherMs, late)
+    signal.throwIfAborted()
+    return new MicroVm(hypervisor)
+  },
+  get problem() {
+    return containers.problem
+  },
+  untilHealthy: () => containers.untilHealthy(),
   close: () => {},
 })

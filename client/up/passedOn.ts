@@ -41,13 +41,13 @@ export function addPassedOn(command: Command): void {
 }
 
 export function passedOn(flags: Readonly<Record<string, unknown>>): PassedOn {
-  const valueOf = (name: string) => flags[name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())]
+  const given = (name: string) => flags[name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())]
   const take = (names: Record<string, string>) =>
     Object.keys(names).flatMap((name) => {
-      const value = valueOf(name)
+      const value = given(name)
       return typeof value === 'string' ? [`--${name}`, value] : []
     })
-  const switches = Object.keys(workerSwitches).filter((name) => valueOf(name) === true)
+  const switches = Object.keys(workerSwitches).filter((name) => given(name) === true)
   return { workerArgs: [...take(workerFlags), ...switches.map((name) => `--${name}`)], controlArgs: take(controlFlags) }
 }
 

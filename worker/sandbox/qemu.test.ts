@@ -48,9 +48,5 @@ test('a guest has room beside the limit of its program, in steps', () => {
 
 /** An option and its value on one line. */
 function lines(args: string[]): string[] {
-  return args.reduce<string[]>((all, word) => {
-    const last = all.length - 1
-    const isValue = !word.startsWith('-') && all[last] !== undefined
-    return isValue ? [...all.slice(0, last), `${all[last]} ${word}`] : [...all, word]
-  }, [])
+  return args.join(' ').split(/ (?=-[a-zA-Z])/)
 }
