@@ -1,5 +1,4 @@
 // The program of a run, as the worker sees it: output to the log, inbox to its stdin, and how it ended.
-import { randomBytes } from 'node:crypto'
 import { caisson } from '../proto/messages.js'
 import { Failure } from '../proto/reason.js'
 import type { ClaimedRun } from '../redis/runs.js'
@@ -51,18 +50,17 @@ export class Program implements Disposable {
 
   /** From Exec until its end is reported, or it is certain that nobody will report it. `started` is called as soon as it runs. */
   async execute(sandbox: Sandbox, process: Process, started: () => void): Promise<void> {
-    const { runId, spec, limits } = this.#run
+    const { spec, limits } = this.#run
     const late = () => new Failure('INTERNAL', 'the wall clock of the sandbox did not end it')
     using _watchdog = this.#stop.after((limits.wallMs ?? 0) + watchdogMs, late)
     this.#sandbox = sandbox
-    const setup = { hostname: runId, entropy: randomBytes(32), unixUs: 0, ...sandbox.walls }
     const request = {
       ...process,
       rlimits: { openFiles: limits.openFiles ?? 0 },
       stdin: spec.stdin !== undefined,
     }
     this.reached = 'executing'
-    const running = sandbox.agent.start(setup, request, outputCredit, {
+    const running = sandbox.agent.start(sandbox.setup, request, outputCredit, {
       started: (input) => {
         this.reached = 'started'
         started()
@@ -74,7 +72,7 @@ export class Program implements Disposable {
     this.#process = running
     this.report = await untilEnded(running.ended, sandbox, this.#stop, this.log)
     // Of a container the host counts itself.
-    if (sandbox.walls.machine && this.report?.kind !== 'failed') this.counters = this.report?.counters
+    if (sandbox.countsInside && this.report?.kind !== 'failed') this.counters = this.report?.counters
   }
 
   [Symbol.dispose](): void {

@@ -105,7 +105,7 @@ export class Run {
     const [isOurs] = await Promise.all([
       this.#host.runs.starting(runId, attempt, image.manifestDigest),
       // A machine takes seconds to boot, for which a cancel does not wait.
-      this.#stop.unless(sandbox.start(image.layerKeys, limits)),
+      this.#stop.unless(sandbox.start(image.layerKeys, limits, runId)),
     ])
     if (!isOurs) throw new Failure('WORKER_LOST', 'the run has gone to another attempt')
     this.#stop.signal.throwIfAborted()

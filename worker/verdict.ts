@@ -119,10 +119,11 @@ function signalText({ signal, coreDumped }: Report & { kind: 'signaled' }): stri
   return `killed by signal ${signal}${name ? ` (${name})` : ''}${coreDumped ? ', core dumped' : ''}`
 }
 
-function effectOf({ reached, report, account, failure }: Ending, reason: RunReasonName): caisson.v1.Effect {
+function effectOf({ reached, report, account, counters, failure }: Ending, reason: RunReasonName): caisson.v1.Effect {
   if (reached === 'preparing' || report?.kind === 'failed') return Effect.NEVER_STARTED
   if (report?.kind === 'exited' || reason === 'SIGNALED') return Effect.COMPLETED
-  if (report?.kind === 'signaled') return reason === failure?.reason || killed(account) ? Effect.STARTED : Effect.COMPLETED
+  if (report?.kind === 'signaled')
+    return reason === failure?.reason || killed(account) || counters?.oomKills ? Effect.STARTED : Effect.COMPLETED
   // Without the agent's word: the launcher's account of a kill proves where it ended, if it had begun, and lived until then.
   return reached === 'started' && killed(account) && reason !== 'AGENT_LOST' ? Effect.STARTED : Effect.UNKNOWN
 }

@@ -25,6 +25,8 @@ export class AgentClient {
   readonly #channel: Duplex
   readonly #decoder = new FrameDecoder()
   readonly #hello = new Deferred<void>()
+  /** While it is waited for. */
+  #ready: Deferred<void> | undefined
   readonly #broken = new Deferred<never>()
   readonly #processes = new Map<number, AgentProcess>()
   #greeted = false
@@ -47,10 +49,23 @@ export class AgentClient {
     return this.#broken.promise
   }
 
-  /** Both in one write. */
-  start(setup: caisson.agent.v1.ISetup, request: ExecRequest, outputCredit: number, listener: Listener): AgentProcess {
-    this.#channel.cork()
+  /** Of a machine: resolves when its root is mounted. */
+  setUp(setup: caisson.agent.v1.ISetup): Promise<void> {
+    const ready = new Deferred<void>()
+    this.#ready = ready
     this.#send({ setup })
+    return Promise.race([ready.promise, this.#broken.promise])
+  }
+
+  /** Both in one write; no setup where it was sent before. */
+  start(
+    setup: caisson.agent.v1.ISetup | undefined,
+    request: ExecRequest,
+    outputCredit: number,
+    listener: Listener,
+  ): AgentProcess {
+    this.#channel.cork()
+    if (setup) this.#send({ setup })
     const process = this.#exec(request, outputCredit, listener)
     this.#channel.uncork()
     return process
@@ -89,10 +104,20 @@ export class AgentClient {
   }
 
   #take(frame: AgentFrame): void {
+    if (frame.ready) {
+      this.#takeReady()
+      return
+    }
     const named = frame.started ?? frame.output ?? frame.inputCredit ?? frame.exited ?? frame.failed
     const process = named && this.#processes.get(named.processId ?? 0)
     if (!process) throw new ProtocolViolation(`${frame.frame ?? 'unknown frame'} for no process of ours`)
     process.take(frame)
+  }
+
+  #takeReady(): void {
+    if (!this.#ready) throw new ProtocolViolation('Ready unasked')
+    this.#ready.resolve()
+    this.#ready = undefined
   }
 
   #greet(frame: AgentFrame): void {

@@ -1,4 +1,5 @@
 // The container: everything is the launcher's work, asked for over one connection that is the sandbox's life.
+import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import type { caisson } from '../../proto/messages.js'
 import { AgentClient } from '../agent/client.js'
@@ -29,14 +30,20 @@ export async function prepareContainer(launcherPath: string): Promise<Sandbox> {
 class Container implements Sandbox {
   readonly #launcher: LauncherConnection
   readonly agent: AgentClient
-  readonly walls = {}
+  readonly countsInside = false
+  #hostname = ''
 
   constructor(launcher: LauncherConnection, agent: AgentClient) {
     this.#launcher = launcher
     this.agent = agent
   }
 
-  async start(layerKeys: string[], limits: caisson.v1.ILimits): Promise<void> {
+  get setup(): caisson.agent.v1.ISetup {
+    return { hostname: this.#hostname, entropy: randomBytes(32), unixUs: 0 }
+  }
+
+  async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string): Promise<void> {
+    this.#hostname = hostname
     await answered(this.#launcher.ask({ start: startOf(layerKeys, limits) }, 'started'), 'Start')
   }
 

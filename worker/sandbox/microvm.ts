@@ -1,4 +1,5 @@
 // The microVM: a machine booted for one run, in a jail of the launcher's, with the same agent in it as in a container.
+import { randomBytes } from 'node:crypto'
 import type { caisson } from '../../proto/messages.js'
 import { Failure } from '../../proto/reason.js'
 import { AgentClient } from '../agent/client.js'
@@ -8,7 +9,7 @@ import { within } from '../within.js'
 import { type LauncherConnection, LauncherLost } from './launcher.js'
 import { startOf } from './limits.js'
 import { orLaunchersWord } from './qemu.js'
-import type { Sandbox, Walls } from './sandbox.js'
+import type { Sandbox } from './sandbox.js'
 import type { Accelerator, Booted, MachineSpec, Vmm } from './vmm.js'
 
 const mib = 1 << 20
@@ -17,6 +18,7 @@ const guestBytes = 96 * mib
 const bytesPerPageByte = 32
 const memoryStep = 64 * mib
 const answerMs = 15_000
+const entropyBytes = 64
 /** From the start of the VMM: the cold boot of a busy machine, emulated, takes many seconds. */
 const bootMs = 60_000
 
@@ -28,6 +30,9 @@ export interface Hypervisor {
 }
 
 export class MicroVm implements Sandbox {
+  /** Sent before the clocks start: mounting the disks is no part of the program's time. */
+  readonly setup = undefined
+  readonly countsInside = true
   readonly #hypervisor: Hypervisor
   readonly #patienceMs: number
   readonly #stopped = new Deferred<caisson.launch.v1.StopReason>()
@@ -35,7 +40,6 @@ export class MicroVm implements Sandbox {
   readonly #gone = new AbortController()
   #booted: Booted | undefined
   #agent: AgentClient | undefined
-  #walls: Walls = {}
 
   constructor(hypervisor: Hypervisor, patienceMs = bootMs) {
     this.#hypervisor = hypervisor
@@ -47,21 +51,18 @@ export class MicroVm implements Sandbox {
     return this.#agent
   }
 
-  /** The clock is the host's at the moment of asking. */
-  get walls(): Walls {
-    return { ...this.#walls, unixUs: Date.now() * 1000 }
-  }
-
-  async start(layerKeys: string[], limits: caisson.v1.ILimits): Promise<void> {
+  async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string): Promise<void> {
     const keys = withoutRepeats(layerKeys)
     const spec = machineSpec(keys, limits, this.#hypervisor)
     const { maxDisks } = this.#hypervisor.vmm
     if (keys.length > maxDisks)
       throw new Failure('IMAGE_TOO_LARGE', `the image has ${keys.length} layers, and a microVM takes at most ${maxDisks}`)
     const { diskBytes, memoryBytes, pids, cpuMillis } = startOf([], limits)
-    this.#walls = { machine: { layers: keys.length, diskBytes, memoryBytes, pids, cpuMillis } }
+    const machine = { layers: keys.length, diskBytes, memoryBytes, pids, cpuMillis }
     const late = () => new LauncherLost(`the guest did not answer within ${this.#patienceMs} ms`)
     await within(this.#boot(spec), this.#patienceMs, late)
+    const setup = { hostname, entropy: randomBytes(entropyBytes), unixUs: Date.now() * 1000, machine }
+    await answered(orLaunchersWord(this.agent.setUp(setup), this.#launcher), 'Setup')
     await answered(this.#launcher.ask({ start: startOf([], limits) }, 'started'), 'Start')
   }
 

@@ -29,7 +29,8 @@ class Maker {
     const unused = () => assert.fail('not used here')
     return {
       agent,
-      walls: {},
+      setup: undefined,
+      countsInside: false,
       lost: lost.promise,
       stopped: new Deferred<caisson.launch.v1.StopReason>().promise,
       start: unused,

@@ -1,9 +1,6 @@
 import type { caisson } from '../../proto/messages.js'
 import type { AgentClient } from '../agent/client.js'
 
-/** Empty for a container: there the launcher knows, and does, all of it. */
-export type Walls = Pick<caisson.agent.v1.ISetup, 'machine' | 'unixUs'>
-
 /** Where sandboxes come from. */
 export interface Sandboxes {
   take(signal: AbortSignal): Promise<Sandbox>
@@ -17,10 +14,12 @@ export interface Sandboxes {
 /** The walls around one attempt, with the agent behind them. Used for one run, never again; `dispose` takes all of it away. */
 export interface Sandbox extends Disposable {
   readonly agent: AgentClient
-  /** What the agent is to be told of them. */
-  readonly walls: Walls
+  /** What the agent is still to be told before a program; undefined where it was. */
+  readonly setup: caisson.agent.v1.ISetup | undefined
+  /** Memory, processes and disk are counted inside, where the host does not see them: the agent reports them. */
+  readonly countsInside: boolean
   /** Gives it its root and limits, and starts its clocks. */
-  start(layerKeys: string[], limits: caisson.v1.ILimits): Promise<void>
+  start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string): Promise<void>
   /** Kills the payload. The first reason wins, the host's own included. */
   stop(reason: caisson.launch.v1.StopReason): void
   /** The payload was killed, and why; never settles otherwise. */

@@ -7,7 +7,7 @@ use crate::outbox::Outbox;
 use crate::payload::{self, Prepared, Walls};
 use crate::process::{Process, SLOTS, entry};
 use caisson_frame::FrameError;
-use caisson_frame::agent::{Exec, Hello, HostFrame, Setup, agent_frame, failed::Step, host_frame::Frame};
+use caisson_frame::agent::{Exec, Hello, HostFrame, Ready, Setup, agent_frame, failed::Step, host_frame::Frame};
 use rustix::fs::stat;
 use rustix::io::Errno;
 use rustix::system::sethostname;
@@ -177,6 +177,7 @@ impl Session {
         self.set_up = true;
         if let Some(guest) = &self.guest {
             self.unusable = guest.set_up(setup).err();
+            self.outbox.push(agent_frame::Frame::Ready(Ready {}));
         }
         sethostname(setup.hostname.as_bytes()).map_err(AgentError::Hostname)
     }
