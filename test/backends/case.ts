@@ -30,6 +30,10 @@ export const exited = (finished: Finished, exitCode = 0): void =>
 /** What the limits did: seen by the host in a container, reported from inside of a microVM, where the host cannot see it. */
 export const evidence = ({ verdict }: Finished) => ({ ...verdict.observed, ...verdict.reported })
 
+/** Processor time of an emulated machine is the emulator's: the same program takes many times as much, and a machine that waits takes some. */
+export const emulated = ({ events }: Finished): boolean =>
+  events.some((event) => event.type === 'state' && event.placement?.accelerator === 'tcg')
+
 /** Exit code 0, and these words on stdout. */
 export const says =
   (expected: string) =>
