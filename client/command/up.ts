@@ -16,6 +16,7 @@ interface UpFlags extends Record<string, unknown> {
   images: string[]
   listen: string
   redis?: string
+  guest?: string
   redisMemory?: number
   tlsCert?: string
   tlsKey?: string
@@ -32,6 +33,7 @@ export function addUp(program: Command): void {
     .option('--state <folder>', 'what must last: layers and Redis', '/var/lib/caisson')
     .option('--images <folder...>', 'folders that image references may lead into', [] as string[])
     .option('--listen <host:port>', 'loopback, or with TLS and a token', defaultAddress)
+    .option('--guest <folder>', 'kernel and VMM of microVMs (default: where scripts/setup puts them)')
     .option('--redis <url>', 'use this Redis instead of one of its own')
     .option('--redis-memory <size>', 'maxmemory of its own Redis (default: a quarter of the machine)', parseSize)
     .option('--tls-cert <file>', 'PEM of the certificate')

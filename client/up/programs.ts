@@ -1,6 +1,6 @@
 // The command lines of an instance's processes.
 
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Program } from './child.js'
 import type { Installation } from './installation.js'
 import type { Instance } from './instance.js'
@@ -9,9 +9,14 @@ import { redisAnswers, redisArgs } from './redis.js'
 /** What a process of the service needs of its starter's environment: nothing that a program of a client could be told. */
 const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' }
 
-export function launcherProgram({ launcher, agent, converter }: Installation, { name, state, user }: Instance): Program {
+export function launcherProgram(
+  { launcher, agent, converter }: Installation,
+  { name, state, user }: Instance,
+  guest?: string,
+): Program {
   const args = ['serve', '--name', name, '--state', state]
   args.push('--worker-uid', String(user.uid), '--worker-gid', String(user.gid), '--agent', agent, '--converter', converter)
+  if (guest !== undefined) args.push('--guest', resolve(guest))
   return { name: 'launcher', command: launcher, args, env: environment, ready: 'line' }
 }
 

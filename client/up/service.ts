@@ -23,6 +23,8 @@ export interface ServiceOptions extends CredentialFiles, PassedOn {
   listen: string
   /** URL of a Redis that is there; default: one of its own. */
   redis?: string
+  /** Kernel and VMM of microVMs; default: the launcher's. */
+  guest?: string
   /** maxmemory of its own Redis. */
   redisMemoryBytes: number
 }
@@ -82,12 +84,12 @@ export class Service {
     requireBinaries(installation)
     // Its processes reach their folders whatever the starter's own taste in files is.
     process.umask(0o022)
-    const { name, state, images, listen, redis, redisMemoryBytes, workerArgs, controlArgs } = this.options
+    const { name, state, images, listen, redis, guest, redisMemoryBytes, workerArgs, controlArgs } = this.options
     const instance = await makeInstance(name, state, await requireUser())
     await this.#lock(instance)
     const credentials = await handOver(this.options, instance)
 
-    const launcher = new Child(launcherProgram(installation, instance), this.log)
+    const launcher = new Child(launcherProgram(installation, instance, guest), this.log)
     const ownRedis = redis === undefined ? [new Child(redisProgram(installation, instance, redisMemoryBytes), this.log)] : []
     await this.#run([launcher, ...ownRedis], signal)
     const store = redis ?? instance.redisSocket

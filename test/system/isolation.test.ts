@@ -1,0 +1,83 @@
+// Which wall a run gets: what it asks, against what the worker can boot and the operator allows. On a machine whose KVM boots guests, the
+// cases without it are skipped.
+
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Caisson } from '../../client/sdk/caisson.js'
+import { CaissonError } from '../../client/sdk/error.js'
+import type { BackendOffer, Isolation, RunSpec } from '../../client/sdk/model.js'
+import { finish } from '../harness/finish.js'
+import { Fixture } from '../harness/fixture.js'
+import { busybox } from '../harness/images.js'
+import { until } from '../harness/until.js'
+
+const nowhere = '/nonexistent/guest'
+const allowing = await Fixture.start({ args: ['--allow-emulation'] })
+const strict = await Fixture.start()
+const without = await Fixture.start({ args: ['--allow-emulation', '--guest', nowhere] })
+
+const spec = (isolation: Isolation): RunSpec => ({ image: busybox, args: ['true'], isolation })
+const [emulated, refused, missing] = await Promise.all([allowing, strict, without].map(({ caisson }) => known(caisson)))
+const hasKvm = emulated?.accelerator === 'kvm'
+
+/** The worker's offer of microVMs, once it has tried. */
+async function known(caisson: Caisson): Promise<BackendOffer | undefined> {
+  let offer: BackendOffer | undefined
+  await until('the worker knows what it can boot', 60_000, async () => {
+    offer = (await caisson.workers()).flatMap(({ offers }) => offers).find(({ backend }) => backend === 'microvm')
+    return offer !== undefined && !offer.unavailable.startsWith('not known yet')
+  })
+  return offer
+}
+
+async function placementOf(caisson: Caisson, isolation: Isolation) {
+  const { events, verdict } = await finish(caisson.run(spec(isolation)))
+  assert.equal(verdict.outcome, 'EXITED', JSON.stringify(verdict))
+  const states = events.flatMap((event) => (event.type === 'state' ? [event] : []))
+  return { placement: states.findLast(({ placement }) => placement)?.placement, message: states[0]?.message ?? '' }
+}
+
+async function expectRefused(caisson: Caisson, why: RegExp): Promise<void> {
+  await assert.rejects(caisson.submit(spec('MICROVM_REQUIRED')), (error) => {
+    assert.ok(error instanceof CaissonError)
+    assert.deepEqual([error.code, error.reason], ['FAILED_PRECONDITION', 'NO_WORKER'])
+    assert.match(error.message, why)
+    return true
+  })
+  const { runId } = await caisson.submit({ ...spec('MICROVM_REQUIRED'), waitForWorker: true })
+  assert.equal((await caisson.get(runId)).state, 'QUEUED')
+  await caisson.cancel(runId)
+}
+
+async function expectContainer(caisson: Caisson, why: RegExp): Promise<void> {
+  const { placement, message } = await placementOf(caisson, 'MICROVM_PREFERRED')
+  assert.equal(placement?.backend, 'container')
+  assert.match(message, why)
+}
+
+test('emulation allowed: required runs in it, and the record says so', { timeout: 60_000, skip: hasKvm }, async () => {
+  assert.deepEqual([emulated?.accelerator, emulated?.counts], ['tcg', false])
+  const { placement } = await placementOf(allowing.caisson, 'MICROVM_REQUIRED')
+  assert.deepEqual([placement?.backend, placement?.vmm, placement?.accelerator], ['microvm', 'qemu', 'tcg'])
+})
+
+test('emulation allowed: preferred is a container all the same', { skip: hasKvm }, () =>
+  expectContainer(allowing.caisson, /emulated, which is no wall/),
+)
+
+test('emulation not allowed: required is refused or waits, preferred is a container', { skip: hasKvm }, async () => {
+  assert.match(refused?.unavailable ?? '', /KVM: .*--allow-emulation/)
+  await expectRefused(strict.caisson, /--allow-emulation/)
+  await expectContainer(strict.caisson, /--allow-emulation/)
+})
+
+test('no QEMU and no kernel: both say what is missing', async () => {
+  assert.match(missing?.unavailable ?? '', /nonexistent/)
+  await expectRefused(without.caisson, /nonexistent.*scripts\/setup/)
+  await expectContainer(without.caisson, /nonexistent/)
+})
+
+test('a container is a container wherever', async () => {
+  const { placement } = await placementOf(allowing.caisson, 'CONTAINER')
+  assert.equal(placement?.backend, 'container')
+})
