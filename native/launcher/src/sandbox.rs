@@ -105,6 +105,9 @@ impl Walls for Sandbox {
     }
 
     fn start(&mut self, start: &spec::Start) -> Result<(), Failure> {
+        if start.layers.is_empty() {
+            return spec::refuse(format_args!("start.layers has 0: a container needs one"));
+        }
         self.group.payload.limit(&start.limits)?;
         if start.disk_bytes != self.scratch.bytes {
             let name = format!("{}.asked", self.id);

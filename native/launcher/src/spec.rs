@@ -86,6 +86,10 @@ fn vmm_args(args: &[String]) -> Result<Vec<CString>, Failure> {
     if args.len() > ARGS || args.iter().any(|arg| arg.len() > ARG_BYTES) {
         return refuse(format_args!("boot.args: at most {ARGS}, each of at most {ARG_BYTES} bytes"));
     }
+    // Other ways to say the same: QEMU takes two dashes for one, and options from a file.
+    if let Some(arg) = args.iter().find(|arg| arg.starts_with("--") || *arg == "-readconfig") {
+        return refuse(format_args!("boot.args: {arg:?}"));
+    }
     let sandboxes = args.iter().filter(|arg| *arg == SANDBOX[0]).count();
     if sandboxes != 1 || !args.windows(2).any(|pair| pair == SANDBOX) {
         return refuse(format_args!("boot.args: {} must be there, once", SANDBOX.join(" ")));

@@ -1,7 +1,7 @@
 //! What a worker that lies, errs or dies can do: nothing beyond its own sandbox.
 mod support;
 
-use caisson_frame::launch::{Finish, Prepare, RemoveLayer, Start, Stop, StopReason, request::Request};
+use caisson_frame::launch::{Boot, Finish, Prepare, RemoveLayer, Start, Stop, StopReason, request::Request};
 use std::io::Write;
 use support::conversation::{Conversation, start};
 use support::host::Traces;
@@ -37,6 +37,46 @@ fn every_field_is_checked() {
     let mut conversation = Conversation::open(&launcher);
     conversation.send(Request::Prepare(Prepare { disk_bytes: 1 }));
     assert!(conversation.failed().message.contains("prepare.disk_bytes 1: 1048576 to"));
+    Traces::idle(&launcher);
+}
+
+/// The jail does not depend on what the worker says: QEMU's own filter is part of it.
+#[test]
+fn a_vmm_is_started_only_with_its_filter() {
+    let launcher = Launcher::start();
+    let sandbox = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
+    let boot = |args: &[&str], layers: usize| {
+        Request::Boot(Boot {
+            args: args.iter().map(ToString::to_string).collect(),
+            layers: vec![format!("sha256-{}", "0".repeat(64)); layers],
+            disk_bytes: 1 << 20,
+            memory_bytes: 64 << 20,
+        })
+    };
+    let long = "x".repeat(4097);
+    let refused: [(&str, Request); 9] = [
+        ("--sandbox", boot(&["-sandbox", sandbox, "--sandbox", "off"], 0)),
+        (
+            "-readconfig",
+            boot(&["-sandbox", sandbox, "-readconfig", "/proc/self/fd/8"], 0),
+        ),
+        ("-sandbox", boot(&["-nodefaults"], 0)),
+        ("-sandbox", boot(&["-sandbox", "off"], 0)),
+        (
+            "-sandbox",
+            boot(&["-sandbox", &sandbox.replace("spawn=deny", "spawn=allow")], 0),
+        ),
+        ("-sandbox", boot(&["-sandbox", sandbox, "-sandbox", "off"], 0)),
+        ("NUL", boot(&["-sandbox", sandbox, "a\0b"], 0)),
+        ("4096 bytes", boot(&["-sandbox", sandbox, &long], 0)),
+        ("boot.layers has 65", boot(&["-sandbox", sandbox], 65)),
+    ];
+    for (word, request) in refused {
+        let mut conversation = Conversation::open(&launcher);
+        conversation.send(request);
+        let failed = conversation.failed();
+        assert!(failed.step == "check request" && failed.message.contains(word), "{failed:?}");
+    }
     Traces::idle(&launcher);
 }
 
