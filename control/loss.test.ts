@@ -14,10 +14,10 @@ const cases: [StateName, attempt: number, mayRetry: boolean, cancelled: boolean,
     ['PREPARING', 1, false, true, false, 'NEVER_STARTED'],
     ['STARTING', 1, false, false, false, 'UNKNOWN'],
     ['STARTING', 1, true, false, true, 'UNKNOWN'],
-    ['RUNNING', 1, false, false, false, 'STARTED'],
-    ['RUNNING', 2, true, false, true, 'STARTED'],
-    ['RUNNING', 3, true, false, false, 'STARTED'],
-    ['RUNNING', 1, true, true, false, 'STARTED'],
+    ['RUNNING', 1, false, false, false, 'UNKNOWN'],
+    ['RUNNING', 2, true, false, true, 'UNKNOWN'],
+    ['RUNNING', 3, true, false, false, 'UNKNOWN'],
+    ['RUNNING', 1, true, true, false, 'UNKNOWN'],
   ]
 
 for (const [state, attempt, retryAfterStart, cancelled, retry, effect] of cases) {

@@ -29,11 +29,14 @@ export function lossOf({ state, attempt, workerId, retryAfterStart, cancelled }:
   return { retry, verdict: verdictOf(cancelled ? 'CANCELLED' : 'WORKER_LOST', effect, message) }
 }
 
-/** STARTING is recorded before the agent may execute, so that before it nothing can have run. */
+/**
+ * STARTING is recorded before the agent may execute, so that before it nothing can have run. After it nobody knows: a program whose worker
+ * hangs may go on, and even come to its end.
+ */
 const effects: Record<StateName, caisson.v1.Effect> = {
   QUEUED: Effect.NEVER_STARTED,
   PREPARING: Effect.NEVER_STARTED,
   STARTING: Effect.UNKNOWN,
-  RUNNING: Effect.STARTED,
+  RUNNING: Effect.UNKNOWN,
   ENDED: Effect.UNKNOWN,
 }

@@ -91,7 +91,7 @@ describe('a worker that is gone', () => {
     assert.equal((await runs.get(preparing))?.attempt, 2)
     assert.equal(await hasJob(preparing, 2), 1)
     assert.deepEqual(await outcomeOf(starting), [Outcome.WORKER_LOST, Effect.UNKNOWN])
-    assert.deepEqual(await outcomeOf(running), [Outcome.WORKER_LOST, Effect.STARTED])
+    assert.deepEqual(await outcomeOf(running), [Outcome.WORKER_LOST, Effect.UNKNOWN])
     assert.equal((await runs.get(twice))?.attempt, 2)
     const [message] = (await readEvents(redis, twice)).slice(-1)
     assert.match(message?.state?.message ?? '', /worker gone was lost in attempt 1, after the program may have started/)

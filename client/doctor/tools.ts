@@ -17,12 +17,11 @@ interface Tool {
   purpose: string
 }
 
-// tar2sqfs and mkfs.ext4 live where an ordinary user's PATH does not lead.
+// mkfs.ext4 lives where an ordinary user's PATH does not lead.
 const env = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/local/sbin:/usr/sbin:/sbin` }
 
 const tools: Tool[] = [
   { name: 'redis-server', args: ['--version'], version: /v=(\S+)/, package: 'redis-server', purpose: 'the record of every run' },
-  { name: 'tar2sqfs', args: ['--version'], version: /(\d+\.\d[\d.]*)/, package: 'squashfs-tools-ng', purpose: 'image layers' },
   { name: 'mkfs.ext4', args: ['-V'], version: /mke2fs (\S+)/, package: 'e2fsprogs', purpose: 'scratch disks' },
 ]
 

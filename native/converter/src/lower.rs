@@ -122,7 +122,11 @@ impl Lower {
 
 fn xattrs_of(file: &impl std::os::fd::AsFd) -> rustix::io::Result<Vec<Xattr>> {
     let mut names = vec![0; 64 << 10];
-    let length = rustix::fs::flistxattr(file, &mut names)?;
+    let length = match rustix::fs::flistxattr(file, &mut names) {
+        // A file system that knows none at all.
+        Err(rustix::io::Errno::OPNOTSUPP) => return Ok(Vec::new()),
+        length => length?,
+    };
     let mut value = Vec::new();
     let mut xattrs = Vec::new();
     for name in names[..length].split(|&byte| byte == 0).filter(|name| !name.is_empty()) {

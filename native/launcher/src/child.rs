@@ -3,7 +3,6 @@
 use crate::namespaces::loopback_up;
 use crate::step::Step;
 use crate::sys;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read, write};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind_recursive, unmount};
@@ -33,8 +32,6 @@ pub struct Plan<'a> {
     pub program: BorrowedFd<'a>,
     /// Ended by a null pointer.
     pub args: &'a [*const c_char],
-    /// Once the root stands, the child says so and waits for another byte: its launcher attaches something there.
-    pub pauses: bool,
     pub confinement: Option<Confinement>,
 }
 
@@ -59,8 +56,8 @@ pub struct StepError {
 
 type Done<T = ()> = Result<T, StepError>;
 
-/// Waits for a byte on `parent` (by then the ids are mapped and every cgroup is entered), becomes the program, and exits only when that
-/// fails. The end of `parent` is closed by a successful exec.
+/// Waits for a byte on `parent` (by then the ids are mapped and every cgroup is entered), makes its root, says so, waits for another, and
+/// becomes the program; it exits only when that fails. A successful exec closes its end of `parent`.
 pub fn run(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> ! {
     match place_descriptors(plan, parent) {
         Err(error) => report(parent, &error),
@@ -94,14 +91,14 @@ fn become_program(plan: &Plan<'_>, program: BorrowedFd<'_>, parent: BorrowedFd<'
     wait_for_go(parent)?;
     own_clock_and_cgroup()?;
     become_root_of_namespace()?;
-    die_with_launcher(parent)?;
+    // After the change of uid, which clears the signal. That the launcher did not die before shows by its second byte: neither the
+    // parent's pid, which is 0 from in here, nor the socket, which closes later than its thread ends, would tell.
+    at(Step::DieWithParent, set_parent_process_death_signal(Some(Signal::KILL)))?;
     at(Step::Loopback, loopback_up())?;
     change_root(plan)?;
     silence_standard_streams()?;
-    if plan.pauses {
-        at(Step::WaitForParent, write(parent, ROOTED))?;
-        wait_for_go(parent)?;
-    }
+    at(Step::WaitForParent, write(parent, ROOTED))?;
+    wait_for_go(parent)?;
     if let Some(confinement) = &plan.confinement {
         give_up(confinement)?;
     }
@@ -144,19 +141,6 @@ fn become_root_of_namespace() -> Done {
     at(Step::Groups, set_thread_groups(&[]))?;
     at(Step::Gid, set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT))?;
     at(Step::Uid, set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT))
-}
-
-/// After the change of uid, which clears the signal. A launcher that died before it has closed its end of the channel.
-fn die_with_launcher(parent: BorrowedFd<'_>) -> Done {
-    at(Step::DieWithParent, set_parent_process_death_signal(Some(Signal::KILL)))?;
-    let mut descriptors = [PollFd::from_borrowed_fd(parent, PollFlags::empty())];
-    match at(
-        Step::DieWithParent,
-        poll(&mut descriptors, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })),
-    )? {
-        0 => Ok(()),
-        _ => at(Step::DieWithParent, Err(Errno::PIPE)),
-    }
 }
 
 fn change_root(plan: &Plan<'_>) -> Done {

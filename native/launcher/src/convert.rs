@@ -161,7 +161,6 @@ fn start_converter(
         descriptors: &descriptors,
         program: launcher.converter.file.as_fd(),
         args: &args,
-        pauses: has_lowers,
         confinement: Some(Confinement {
             // Each of spool and output: the layer, what it takes over from those below, and an inode for every entry.
             file_bytes: convert.max_bytes.saturating_mul(2) + convert.max_entries * 1_024 + (64 << 20),
@@ -198,6 +197,9 @@ fn words(convert: &Convert) -> Result<Vec<CString>, Failure> {
 }
 
 fn attach_lowers(launcher: &Launcher, id: &str, process: &Process, lowers: &[Arc<Layer>]) -> Result<(), Failure> {
+    if lowers.is_empty() {
+        return Ok(());
+    }
     let mut stage = launcher.stages.stage(id)?;
     let tree = overlay::read_only(lowers, process.namespace("user")?, &mut stage)?;
     launcher

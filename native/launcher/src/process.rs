@@ -24,7 +24,7 @@ pub struct Process {
 
 impl Process {
     /// Returns when the plan's program is executed. The child is in `cgroup` before it does anything. `furnish` is called once its root
-    /// stands, if the plan has it pause there.
+    /// stands.
     pub fn spawn(
         plan: &Plan<'_>,
         cgroup: &Cgroup,
@@ -40,11 +40,9 @@ impl Process {
         process.map_ids(uids)?;
         cgroup.take_in(process.pid)?;
         write(&ours, b"g").at(Step::WaitForChild)?;
-        if plan.pauses {
-            expect(&ours, child::ROOTED.len())?;
-            furnish(&process)?;
-            write(&ours, b"g").at(Step::WaitForChild)?;
-        }
+        expect(&ours, child::ROOTED.len())?;
+        furnish(&process)?;
+        write(&ours, b"g").at(Step::WaitForChild)?;
         // Its end closes when it executes.
         expect(&ours, 0)?;
         Ok(process)

@@ -140,7 +140,6 @@ fn start_agent(launcher: &Launcher, group: &Group, uids: &UidRange, listener: &O
         descriptors: &descriptors,
         program: launcher.agent.file.as_fd(),
         args: &args,
-        pauses: false,
         confinement: None,
     };
     Process::spawn(&plan, &group.agent, uids, &launcher.namespaces, |_| Ok(()))

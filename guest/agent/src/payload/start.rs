@@ -12,6 +12,7 @@ use prost::Message;
 use rustix::fs::{AtFlags, Gid, Mode, Uid, chownat, mkdirat};
 use rustix::io::Errno;
 use rustix::process::{fchdir, setsid, umask};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 use std::convert::Infallible;
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -54,6 +55,7 @@ fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible
 fn get_ready(walls: &Walls) -> Result<(), Failure> {
     kernel::default_signals();
     join_payload(&walls.cgroups).at(Step::Cgroup, "join payload cgroup")?;
+    own_cgroup_view().at(Step::Cgroup, "cgroup namespace")?;
     setsid().at(Step::Privileges, "setsid")?;
     umask(Mode::from_raw_mode(0o022));
     privileges::forgo()
@@ -62,6 +64,12 @@ fn get_ready(walls: &Walls) -> Result<(), Failure> {
 /// "0" is the process that writes it.
 fn join_payload(cgroups: &[OwnedFd]) -> Result<(), Errno> {
     cgroups.iter().try_for_each(|procs| rustix::io::write(procs, b"0").map(drop))
+}
+
+/// After the move, or the program would see from where it came.
+fn own_cgroup_view() -> Result<(), Errno> {
+    // SAFETY: unsafe are the flags that give up a shared file table or memory; this one changes what /proc/self/cgroup shows.
+    unsafe { unshare_unsafe(UnshareFlags::NEWCGROUP) }
 }
 
 fn read_request(mut request: &File) -> Result<Exec, Failure> {
