@@ -89,7 +89,7 @@ test('errors name spec.image, or the image', async () => {
   await using folder = await temporaryFolder()
   await using launcher = await ScriptedLauncher.start()
   const images = await imagesOf(folder.path, launcher)
-  await assertRefused(images.prepare('alpine', never), /^spec.image must be oci:PATH/, 'IMAGE_REFERENCE')
+  await assertRefused(images.prepare('docker://alpine', never), /^spec.image must be written without/, 'IMAGE_REFERENCE')
   await assertRefused(images.prepare('oci:/etc', never), /^spec.image: \/etc is not inside/, 'IMAGE_FOLDER_DENIED')
   const layout = await Layout.at(join(folder.path, 'x'))
   const rootfs = { type: 'layers', diff_ids: [] }

@@ -120,7 +120,10 @@ export class Images {
     const known = await this.#stored(this.#known.get(key))
     if (known && (await source.digestNow(signal)) === known.identity) return this.#use(key, known)
     const manifest = await source.manifest(reference, signal)
-    const prepared = await this.#prepare(source, manifest, signal, onProgress, this.registries.slots)
+    const preparing = this.#prepare(source, manifest, signal, onProgress, this.registries.slots)
+    const prepared = await preparing.catch((error) => {
+      throw source.named(error)
+    })
     return this.#use(key, { ...prepared, reference: registryText(reference), identity: source.topDigest })
   }
 

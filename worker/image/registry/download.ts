@@ -20,7 +20,7 @@ export async function* download(
   patience: Patience,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const limitMs = Math.min(mostMs, patience.blobMs + (blob.size / patience.leastBytesPerSecond) * 1000)
+  const limitMs = Math.min(mostMs, Math.ceil(patience.blobMs + (blob.size / patience.leastBytesPerSecond) * 1000))
   const late = AbortSignal.timeout(limitMs)
   const either = AbortSignal.any([signal, late])
   let offset = 0

@@ -36,8 +36,12 @@ export class PrivateAddress extends Error {
 }
 
 const untrusted = /^(?:CERT_|ERR_TLS_CERT|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH)/
-/** HPE_INVALID_EOF_STATE is a connection that broke, not an answer that was wrong. */
-const brokenHttp = /^(?:HPE_(?!INVALID_EOF)|UND_ERR_HEADERS_OVERFLOW|UND_ERR_NOT_SUPPORTED)/
+
+/** A parser's INVALID_EOF_STATE is a connection that broke, not an answer that was wrong. */
+const isBrokenHttp = ({ name }: Error, code: string): boolean =>
+  (name === 'HTTPParserError' && code !== 'HPE_INVALID_EOF_STATE') ||
+  code === 'UND_ERR_HEADERS_OVERFLOW' ||
+  code === 'UND_ERR_NOT_SUPPORTED'
 
 /** A request that ended without an answer. */
 export function withoutAnswer(error: unknown, url: URL): Failure | Passing {
@@ -54,7 +58,7 @@ export function withoutAnswer(error: unknown, url: URL): Failure | Passing {
     return refuse('IMAGE_REGISTRY_DENIED', `${host} does not speak TLS as it must; ${advice}`, error)
   }
   if (code === 'ENOTFOUND') return refuse('IMAGE_NOT_FOUND', `there is no host ${url.hostname}`, error)
-  if (brokenHttp.test(code))
+  if (isBrokenHttp(cause, code))
     return refuse('IMAGE_REGISTRY_PROTOCOL', `${host} gave an answer that is no proper HTTP (${code})`, error)
   return new Passing(new Unreachable(`${host} cannot be reached (${code || cause.message})`, error))
 }

@@ -58,7 +58,7 @@ export class RegistrySource implements Source {
     try {
       yield* bytes
     } catch (error) {
-      throw this.#rename(error)
+      throw this.named(error)
     }
   }
 
@@ -85,14 +85,15 @@ export class RegistrySource implements Source {
     try {
       return await work()
     } catch (error) {
-      throw this.#rename(error)
+      throw this.named(error)
     }
   }
 
   /** Which image it was about stands before what happened. */
-  #rename(error: unknown): unknown {
-    if (!(error instanceof Failure)) return error
-    const message = `image ${registryText(this.reference)}: ${error.message}`
+  named(error: unknown): unknown {
+    const about = `image ${registryText(this.reference)}: `
+    if (!(error instanceof Failure) || error.message.startsWith(about)) return error
+    const message = `${about}${error.message}`
     if (!(error instanceof ImageError)) return new Failure(error.reason, message, { cause: error })
     const { reason, field, digest } = error
     return new ImageError(reason as ConstructorParameters<typeof ImageError>[0], message, {
