@@ -65,6 +65,7 @@ const options = {
   'registry-plain-http': { type: 'string', multiple: true },
   'registry-allow': { type: 'string', multiple: true },
   'registry-realm': { type: 'string', multiple: true },
+  help: { type: 'boolean' },
 } as const
 
 /** Programs wait more than they compute: twice the cores are promised, and each gets its rate unless all want it at once. */
@@ -72,8 +73,10 @@ const cpuOvercommit = 2
 /** The rest is for the kernel, Redis, this worker, and the page cache that all runs share. */
 const memoryShare = 0.8
 
-export function parseConfig(args: string[], environment: NodeJS.ProcessEnv = process.env): Config {
+/** Undefined: help was asked for. */
+export function parseConfig(args: string[], environment: NodeJS.ProcessEnv = process.env): Config | undefined {
   const flags = parse(args)
+  if (flags.help) return undefined
   return {
     seal: flags['seal-key-file'] === undefined ? undefined : readSeal(flags['seal-key-file']),
     registries: readRegistries(flags, environment),

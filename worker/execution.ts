@@ -1,7 +1,6 @@
 // How a program's end is waited for: its own, a kill, the loss of what it runs in. Each way ends in bounded time.
 import { setTimeout as delay } from 'node:timers/promises'
 import { caisson } from '../proto/messages.js'
-import { Failure } from '../proto/reason.js'
 import { ChannelClosed } from './agent/client.js'
 import type { Report } from './agent/process.js'
 import type { LogWriter } from './logs/writer.js'
@@ -16,8 +15,6 @@ const graceMs = 2_000
 const mostGraceMs = 30_000
 /** The launcher tells of a dead agent this soon. */
 const agentLostMs = 500
-/** The launcher keeps the wall clock; this much later it is not going to. */
-const watchdogMs = 30_000
 
 /** The agent's report; undefined: there is none, and `stop` or the launcher's account says why. */
 export async function untilEnded(
@@ -58,11 +55,4 @@ async function grace(killed: AbortSignal, log: LogWriter): Promise<undefined> {
   do await delay(graceMs)
   while (log.isWriting && Date.now() - since < mostGraceMs)
   return undefined
-}
-
-/** Ends a run whose wall clock did not. */
-export function watchdog(stop: Stop, wallMs: number): Disposable {
-  const late = () => stop.now(new Failure('INTERNAL', 'the wall clock of the sandbox did not end it'))
-  const timer = setTimeout(late, wallMs + watchdogMs)
-  return { [Symbol.dispose]: () => clearTimeout(timer) }
 }

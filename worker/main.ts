@@ -110,7 +110,9 @@ function stopOn({ drain, drainMs, abandon }: Stopping): void {
 }
 
 try {
-  await main(parseConfig(process.argv.slice(2)))
+  const config = parseConfig(process.argv.slice(2))
+  if (config) await main(config)
+  else process.stdout.write(`${usage}\n`)
 } catch (error) {
   if (!(error instanceof UsageError)) throw error
   process.stderr.write(`${error.message}\n\n${usage}\n`)

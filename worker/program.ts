@@ -5,7 +5,7 @@ import { Failure } from '../proto/reason.js'
 import type { ClaimedRun } from '../redis/runs.js'
 import type { Input } from './agent/input.js'
 import type { AgentProcess, Report } from './agent/process.js'
-import { untilEnded, watchdog } from './execution.js'
+import { untilEnded } from './execution.js'
 import type { Host } from './host.js'
 import type { Process } from './image/process.js'
 import { RunInbox } from './inbox.js'
@@ -17,6 +17,8 @@ const { StopReason } = caisson.launch.v1
 
 /** Of each stream: what a program may be ahead of Redis. */
 const outputCredit = 1 << 20
+/** The launcher keeps the wall clock; this much later it is not going to. */
+const watchdogMs = 30_000
 
 export class Program implements Disposable {
   readonly log: LogWriter
@@ -48,7 +50,8 @@ export class Program implements Disposable {
   /** From Exec until its end is reported, or it is certain that nobody will report it. `started` is called as soon as it runs. */
   async execute(sandbox: Sandbox, process: Process, started: () => void): Promise<void> {
     const { runId, spec, limits } = this.#run
-    using _watch = watchdog(this.#stop, limits.wallMs ?? 0)
+    const late = () => new Failure('INTERNAL', 'the wall clock of the sandbox did not end it')
+    using _watchdog = this.#stop.after((limits.wallMs ?? 0) + watchdogMs, late)
     this.#sandbox = sandbox
     const setup = { hostname: runId, entropy: randomBytes(32), unixUs: 0 }
     const request = {

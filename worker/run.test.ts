@@ -168,6 +168,14 @@ describe('a program is stopped', () => {
     assert.equal(world.host.capacity.active, 0)
   })
 
+  test('by its start deadline, while it waits for what it needs', async () => {
+    prepare = () => new Promise(() => {})
+    const { verdict } = await world.run({ args: ['exit', '0'], startWithinMs: 200 })
+    assert.deepEqual(outcomes({ verdict }), ['EXPIRED_IN_QUEUE', 'START_DEADLINE', 'NEVER_STARTED'])
+    prepare = async () => image
+    assert.equal((await world.run({ args: ['exit', '3'], startWithinMs: 10_000 })).verdict.exitCode, 3)
+  })
+
   test('and an agent that then says nothing has bounded time', async () => {
     const runId = await world.submit({ args: ['mute'] })
     await world.until(runId, State.RUNNING)

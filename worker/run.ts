@@ -81,27 +81,29 @@ export class Run {
     }
   }
 
-  async #execute({ spec, limits, ...run }: ClaimedRun, program: Program, preparing: Promise<PreparedImage>, held: Held) {
-    const { capacity, pool } = this.#host
-    held.add(await capacity.take({ cpuMillis: limits.cpuMillis ?? 0, memoryBytes: limits.memoryBytes ?? 0 }, this.#stop.signal))
-    this.#clock.mark('queuedUs')
-    const image = await this.#stop.unless(preparing)
-    const process = processOf(image.config, spec)
-    this.#clock.mark('imageUs')
-    const sandbox = held.add(await pool.take(this.#stop.signal))
-    await this.#start(run, sandbox, image, limits)
+  async #execute(run: ClaimedRun, program: Program, preparing: Promise<PreparedImage>, held: Held) {
+    const { sandbox, image, process } = await this.#prepare(run, preparing, held)
+    await this.#start(run, sandbox, image)
     await program.execute(sandbox, process, () => this.#clock.mark('sandboxUs'))
     if (program.reached === 'started') this.#clock.mark('processUs')
     this.#account = await sandbox.finish()
   }
 
+  /** Room, image and sandbox; within the time that the client gave. */
+  async #prepare({ spec, limits, submittedMs }: ClaimedRun, preparing: Promise<PreparedImage>, held: Held) {
+    const { capacity, pool } = this.#host
+    const expired = () => new Failure('START_DEADLINE', 'not started within spec.start_within_ms')
+    using _deadline = spec.startWithinMs ? this.#stop.after(submittedMs + spec.startWithinMs - Date.now(), expired) : null
+    held.add(await capacity.take({ cpuMillis: limits.cpuMillis ?? 0, memoryBytes: limits.memoryBytes ?? 0 }, this.#stop.signal))
+    this.#clock.mark('queuedUs')
+    const image = await this.#stop.unless(preparing)
+    const process = processOf(image.config, spec)
+    this.#clock.mark('imageUs')
+    return { image, process, sandbox: held.add(await pool.take(this.#stop.signal)) }
+  }
+
   /** The record says STARTING before the agent hears of the program: from then on it may have run. */
-  async #start(
-    { runId, attempt }: Pick<ClaimedRun, 'runId' | 'attempt'>,
-    sandbox: Sandbox,
-    image: PreparedImage,
-    limits: caisson.v1.ILimits,
-  ) {
+  async #start({ runId, attempt, limits }: ClaimedRun, sandbox: Sandbox, image: PreparedImage) {
     const [isOurs] = await Promise.all([
       this.#host.runs.starting(runId, attempt, image.manifestDigest),
       sandbox.start(image.layerKeys, limits),

@@ -22,6 +22,12 @@ export class Stop {
     return true
   }
 
+  /** In `ms`, unless that is disposed of before. */
+  after(ms: number, failure: () => Failure): Disposable {
+    const timer = setTimeout(() => this.now(failure()), Math.max(0, ms))
+    return { [Symbol.dispose]: () => clearTimeout(timer) }
+  }
+
   /** Settles as `promise` does, unless the stop comes first. */
   async unless<T>(promise: Promise<T>): Promise<T> {
     this.signal.throwIfAborted()

@@ -92,7 +92,7 @@ test('owners, modes, times and long names', async () => {
 test('paths that lead out of the root lead nowhere', async () => {
   const target = join(fixture.instance.folder, 'escaped')
   const entries: Entry[] = [
-    file('../../../../../../..' + target),
+    file(`../../../../../../..${target}`),
     file(target),
     { name: 'out', type: 'symlink', linkname: fixture.instance.folder },
     file('out/escaped'),

@@ -1,6 +1,7 @@
 //! From clone to exec, in the child: it has one thread, and a copy of memory in which other threads may have held any lock. So nothing
 //! here allocates, and what goes wrong is reported as three numbers.
 use crate::namespaces::loopback_up;
+use crate::privileges;
 use crate::step::Step;
 use crate::sys;
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -8,8 +9,7 @@ use rustix::io::{Errno, read, write};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind_recursive, unmount};
 use rustix::process::{Resource, Rlimit, Signal, chdir, pivot_root, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags, remove_capability_from_bounding_set, set_capabilities,
-    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, Gid, Uid, UnshareFlags, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::convert::Infallible;
@@ -166,25 +166,8 @@ fn give_up(confinement: &Confinement) -> Done {
         maximum: Some(confinement.file_bytes),
     };
     at(Step::Rlimit, setrlimit(Resource::Fsize, limit))?;
-    for capability in CapabilitySet::all().difference(confinement.capabilities).iter() {
-        match remove_capability_from_bounding_set(capability) {
-            // A kernel that does not know the capability cannot give it either.
-            Ok(()) | Err(Errno::INVAL) => {}
-            Err(errno) => return at(Step::BoundingSet, Err(errno)),
-        }
-    }
-    let (kept, none) = (confinement.capabilities, CapabilitySet::empty());
-    at(
-        Step::Capabilities,
-        set_capabilities(
-            None,
-            CapabilitySets {
-                effective: kept,
-                permitted: kept,
-                inheritable: none,
-            },
-        ),
-    )?;
+    at(Step::BoundingSet, privileges::bound(confinement.capabilities))?;
+    at(Step::Capabilities, privileges::hold(confinement.capabilities))?;
     at(Step::NoNewPrivs, set_no_new_privs(true))
 }
 

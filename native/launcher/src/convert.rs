@@ -24,7 +24,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const LIMITS: Limits = Limits {
-    cpu_millis: Some(1_000),
+    // It has two threads: one decompresses, the other writes.
+    cpu_millis: Some(2_000),
     memory_bytes: 256 << 20,
     pids: 16,
 };
@@ -89,6 +90,8 @@ impl Conversion {
         }
         let published = self.publish()?;
         peer.send(Event::Published(published));
+        // Mounted now, it costs its first run nothing. Where that fails, the run will say so.
+        let _ = self.launcher.layers.take(&self.key);
         peer.await_close();
         Ok(())
     }

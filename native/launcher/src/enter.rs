@@ -2,6 +2,7 @@
 //! checkout often lies below a folder that only its owner may traverse.
 use crate::args::Enter;
 use crate::namespaces;
+use crate::privileges;
 use crate::step::{At, Failure, Step};
 use crate::sys;
 use crate::users::User;
@@ -9,8 +10,7 @@ use rustix::fs::CWD;
 use rustix::mount::{MountPropagationFlags, MoveMountFlags, OpenTreeFlags, mount_change, move_mount, open_tree};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, Gid, Uid, UnshareFlags, remove_capability_from_bounding_set, set_capabilities,
-    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, Gid, Uid, UnshareFlags, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
 use std::fs::create_dir_all;
 use std::os::unix::process::CommandExt;
@@ -62,35 +62,15 @@ fn bind(install: &Path, at: &Path, writable: bool) -> Result<(), Failure> {
 }
 
 fn step_down(user: &User) -> Result<(), Failure> {
-    drop_bounding_set()?;
+    privileges::bound(CapabilitySet::empty()).at(Step::BoundingSet)?;
     let groups: Vec<Gid> = user.groups.iter().map(|&gid| Gid::from_raw(gid)).collect();
     let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
     set_thread_groups(&groups).at(Step::Groups)?;
     set_thread_res_gid(gid, gid, gid).about(Step::Gid, user.gid)?;
     set_thread_res_uid(uid, uid, uid).about(Step::Uid, user.uid)?;
     // The change of uid cleared the effective and permitted sets, not the inheritable one.
-    let none = CapabilitySet::empty();
-    set_capabilities(
-        None,
-        CapabilitySets {
-            effective: none,
-            permitted: none,
-            inheritable: none,
-        },
-    )
-    .at(Step::Capabilities)?;
+    privileges::hold(CapabilitySet::empty()).at(Step::Capabilities)?;
     set_no_new_privs(true).at(Step::NoNewPrivs)
-}
-
-fn drop_bounding_set() -> Result<(), Failure> {
-    for capability in CapabilitySet::all().iter() {
-        match remove_capability_from_bounding_set(capability) {
-            // A kernel that does not know the capability cannot give it either.
-            Ok(()) | Err(rustix::io::Errno::INVAL) => {}
-            Err(error) => return Err(error).at(Step::BoundingSet),
-        }
-    }
-    Ok(())
 }
 
 /// After the change of uid, which clears the signal; a parent that died before it is noticed by its pid.

@@ -18,6 +18,7 @@ mod mounts;
 mod namespaces;
 mod overlay;
 mod peer;
+mod privileges;
 mod probe;
 mod process;
 mod program;

@@ -3,6 +3,7 @@ use crate::args::Serve;
 use crate::conversation::converse;
 use crate::launcher::Launcher;
 use crate::log;
+use crate::privileges;
 use crate::step::{At, Failure, Step};
 use crate::sweep::sweep;
 use crate::sys;
@@ -11,6 +12,7 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid, chmod, chownat, unlink};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
 use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, umask};
+use rustix::thread::{capabilities, set_no_new_privs};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
@@ -28,6 +30,7 @@ static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
 pub fn serve(command: &Serve) -> Result<(), Failure> {
     die_with_parent()?;
     prepare_process()?;
+    give_up_privileges()?;
     let ends = sys::signals_as_fd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).at(Step::Signals)?;
     let launcher = Launcher::make(command)?;
     let (listener, path) = listen(launcher)?;
@@ -64,6 +67,15 @@ fn prepare_process() -> Result<(), Failure> {
         },
     )
     .at(Step::Rlimit)
+}
+
+/// Children are not bound by it: whoever makes a user namespace has every capability in there.
+fn give_up_privileges() -> Result<(), Failure> {
+    let held = capabilities(None).at(Step::Capabilities)?.permitted;
+    let kept = held.intersection(privileges::OF_SERVE);
+    privileges::bound(kept).at(Step::BoundingSet)?;
+    privileges::hold(kept).at(Step::Capabilities)?;
+    set_no_new_privs(true).at(Step::NoNewPrivs)
 }
 
 fn listen(launcher: &Launcher) -> Result<(UnixListener, PathBuf), Failure> {

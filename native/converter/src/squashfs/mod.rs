@@ -1,7 +1,7 @@
 //! Writes squashfs 4.0. File data goes out while the layer comes in; inodes, directories and tables follow once the whole tree is known.
 //!
 //! Our own writer, for no tool takes a hostile layer: tar2sqfs needs quadratic time for a large directory (40,000 names: 19 s) and 253 MB for a
-//! million entries, sqfstar keeps the first of two entries and takes the data from a temporary extraction.
+//! million entries, and sqfstar keeps the first of two entries of one name.
 
 mod data;
 mod directory;

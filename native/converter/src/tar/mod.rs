@@ -9,6 +9,8 @@ mod header;
 mod number;
 mod pax;
 mod reader;
+#[cfg(test)]
+mod reader_test;
 mod sparse;
 
 pub use entry::{Entry, Kind};

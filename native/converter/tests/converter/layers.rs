@@ -2,6 +2,7 @@
 
 use crate::support::{Conversion, Folder, converted, same_tree, set_xattr, sha256, shell, shell_in};
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -95,45 +96,33 @@ fn every_format_of_tar_gives_the_same_tree() {
 fn compressions_give_the_same_image_byte_for_byte() {
     let folder = Folder::new();
     let blob = tar(&tree(&folder), &["--format=posix", "--xattrs", "--xattrs-include=*"]);
-    fs::write(folder.at("blob"), &blob).unwrap();
     let plain = fs::read(converted(&Conversion::of(&blob), &folder)).unwrap();
-    let path = folder.at("blob");
-    for (compression, command) in [
-        ("gzip", "gzip -c"),
-        ("gzip", "gzip -1c"),
-        ("zstd", "zstd -qc"),
-        ("zstd", "zstd -19 -qc"),
-        ("zstd", "zstd -qc --no-check"),
-    ] {
-        let script = format!("{command} '{}' > '{}'", path.display(), folder.at("packed").display());
-        shell(&["sh", "-c", &script]);
-        let packed = fs::read(folder.at("packed")).unwrap();
+    let gzips = [1, 6].map(|level| ("gzip", gzip(&blob, level)));
+    let zstds = [1, 19].map(|level| ("zstd", zstd::bulk::compress(&blob, level).unwrap()));
+    for (compression, packed) in gzips.into_iter().chain(zstds) {
+        let diff_id = Some(format!("sha256:{}", sha256(&blob)));
         let conversion = Conversion {
             compression,
-            diff_id: Some(format!("sha256:{}", sha256(&blob))),
+            diff_id,
             ..Conversion::of(&packed)
         };
-        assert!(fs::read(converted(&conversion, &folder)).unwrap() == plain, "{command}");
+        assert!(fs::read(converted(&conversion, &folder)).unwrap() == plain, "{compression}");
     }
 }
 
-/// Other readers than the kernel find the image in order.
+fn gzip(data: &[u8], level: u32) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
+    encoder.write_all(data).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Another reader than the kernel finds the image in order.
 #[test]
-fn other_readers_agree() {
+fn unsquashfs_agrees() {
     let folder = Folder::new();
-    let tree = tree(&folder);
-    let blob = tar(&tree, &["--format=posix", "--xattrs", "--xattrs-include=*"]);
+    let blob = tar(&tree(&folder), &["--format=posix", "--xattrs", "--xattrs-include=*"]);
     let image = converted(&Conversion::of(&blob), &folder);
     let out = folder.at("out");
     shell(&["unsquashfs", "-q", "-n", "-d", out.to_str().unwrap(), image.to_str().unwrap()]);
     same_tree(&[&image], &out);
-    let count = |text: String| text.lines().count();
-    assert_eq!(
-        count(shell(&["sh", "-c", &format!("sqfs2tar '{}' | tar -tf -", image.display())])),
-        count(shell(&[
-            "sh",
-            "-c",
-            &format!("cd '{}'; find . -mindepth 1 -printf '%i\\n'", tree.display())
-        ])),
-    );
 }

@@ -2,8 +2,10 @@
 
 mod archive;
 mod differential;
+mod headers;
 mod hostile;
 mod layers;
+mod limits;
 mod lowers;
 mod rules;
 mod support;

@@ -18,8 +18,8 @@ const EXT4_IOC_SHUTDOWN: u64 = 0x8004_587D;
 const SHUTDOWN_WITHOUT_FLUSH: u32 = 2;
 /// Folders of the overlay, and what maps a file's blocks: so that a file of exactly the size asked for has room.
 const OVERHEAD_BYTES: u64 = 16 * BLOCK;
-/// With less than this left a disk counts as full: a large write is refused by pieces of the page cache, and leaves less than one of them.
-const FULL_BYTES: u64 = 1 << 20;
+/// With less than this left a disk counts as full: a large write is refused by folios of the page cache, and leaves less than one of them.
+const FULL_BYTES: u64 = 2 << 20;
 /// The same of a small disk, as a part of it.
 const FULL_PART: u64 = 16;
 

@@ -1,0 +1,59 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { cores, parseConfig, UsageError } from './config.js'
+
+test('defaults', () => {
+  const config = parseConfig(['--redis', '/redis.sock'])
+  assert.ok(config)
+  assert.equal(config.name, 'default')
+  assert.equal(config.cpuMillis, cores() * 2000)
+  assert.ok(config.memoryBytes > 0)
+  assert.match(config.workerId, /^w[0-9a-f]{16}$/)
+  assert.deepEqual(config.images, [])
+})
+
+test('help is no error', () => {
+  assert.equal(parseConfig(['--help']), undefined)
+})
+
+test('flags', () => {
+  const args = [
+    '--redis',
+    'redis://r',
+    '--images',
+    '/a',
+    '--images',
+    '/b',
+    '--cpu-millis',
+    '500',
+    '--pool',
+    '3',
+    '--drain-ms',
+    '0',
+  ]
+  const config = parseConfig(args)
+  assert.ok(config)
+  assert.deepEqual([config.images, config.cpuMillis, config.pool, config.drainMs], [['/a', '/b'], 500, 3, 0])
+})
+
+const wrong: [string[], RegExp][] = [
+  [[], /--redis is missing/],
+  [['--redis', 'r', '--name', '../x'], /--name "\.\.\/x": must be/],
+  [['--redis', 'r', '--state', 'here'], /--state "here": must be an absolute path/],
+  [['--redis', 'r', '--images', 'here'], /--images/],
+  [['--redis', 'r', '--cpu-millis', '-1'], /--cpu-millis/],
+  [['--redis', 'r', '--cpu-millis', '1e3'], /--cpu-millis "1e3": must be a whole number from 10/],
+  [['--redis', 'r', '--memory-bytes', '1'], /--memory-bytes/],
+  [['--redis', 'r', '--pool', '0'], /--pool/],
+  [['--redis', 'r', '--what'], /--what/],
+  [['--redis', 'r', 'word'], /word/],
+]
+
+for (const [args, message] of wrong) {
+  test(`refused: ${args.join(' ')}`, () => {
+    assert.throws(
+      () => parseConfig(args),
+      (error) => error instanceof UsageError && message.test(error.message),
+    )
+  })
+}
