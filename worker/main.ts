@@ -15,6 +15,7 @@ import { RunCredentials } from './credentials.js'
 import type { Host } from './host.js'
 import { Images } from './image/images.js'
 import { defaultLayerLimits, LayerStore } from './image/layers/store.js'
+import { Ledger } from './image/ledger.js'
 import { Registries } from './image/registry/registries.js'
 import { ImageFolders } from './image/sources/folders.js'
 import { log } from './log.js'
@@ -77,7 +78,7 @@ async function main(config: Config): Promise<void> {
 async function openImages({ state, images, registries }: Config, launcherPath: string): Promise<Images> {
   const folder = join(state, 'layers', 'v1')
   const layers = new LayerStore({ launcherPath, folder, limits: defaultLayerLimits, parallel: cores() })
-  return new Images(await ImageFolders.open(images), layers, new Registries(registries))
+  return new Images(await ImageFolders.open(images), layers, new Registries(registries), await Ledger.open(join(state, 'images')))
 }
 
 interface Stopping {

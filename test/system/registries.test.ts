@@ -173,6 +173,13 @@ test('a tag that is moved: IF_NOT_PRESENT, NEVER, ALWAYS', async () => {
   assert.match(stdout.toString(), /^Python 3/)
 })
 
+test('a worker that was killed has its images still', async () => {
+  await ran(`${open.host}/a/busybox:1`)
+  await fixture.instance.killAndAwaitRestart('worker')
+  await fixture.instance.ready()
+  await ran(`${open.host}/a/busybox:1`, { pull: 'NEVER' })
+})
+
 test('what the worker never saw, NEVER does not find', async () => {
   await refused(`${open.host}/library/python:3`, 'IMAGE_NOT_PRESENT', /not on this worker/, { pull: 'NEVER' })
 })

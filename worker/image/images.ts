@@ -12,6 +12,7 @@ import type { Layer } from './layers/conversion.js'
 import { Flights } from './layers/flights.js'
 import type { Slots } from './layers/slots.js'
 import type { LayerStore, OnProgress } from './layers/store.js'
+import type { Ledger } from './ledger.js'
 import type { Credential } from './registry/credential.js'
 import type { Registries } from './registry/registries.js'
 import type { ImageFolders } from './sources/folders.js'
@@ -61,6 +62,7 @@ export class Images {
     readonly folders: ImageFolders,
     readonly layers: LayerStore,
     readonly registries: Registries,
+    readonly ledger?: Ledger,
   ) {}
 
   /** Throws ImageError for what the client or the image did wrong, anything else for what we did. */
@@ -103,7 +105,7 @@ export class Images {
     const keys = wish.credential ? [`${text} ${wish.credential.fingerprint}`, text] : [text]
     const isAlways = wish.pull === Pull.ALWAYS
     for (const key of isAlways ? [] : keys) {
-      const known = await this.#stored(this.#known.get(key))
+      const known = await this.#pulled(key)
       if (known) return this.#use(key, known)
     }
     if (wish.pull === Pull.NEVER) {
@@ -117,14 +119,28 @@ export class Images {
 
   async #pull(key: string, reference: RegistryReference, wish: Wish, signal: AbortSignal, onProgress: OnProgress) {
     const source = await this.registries.source(reference, wish.credential)
-    const known = await this.#stored(this.#known.get(key))
+    const known = await this.#pulled(key)
     if (known && (await source.digestNow(signal)) === known.identity) return this.#use(key, known)
     const manifest = await source.manifest(reference, signal)
     const preparing = this.#prepare(source, manifest, signal, onProgress, this.registries.slots)
     const prepared = await preparing.catch((error) => {
       throw source.named(error)
     })
-    return this.#use(key, { ...prepared, reference: registryText(reference), identity: source.topDigest })
+    const pulled: Known = { ...prepared, reference: registryText(reference), identity: source.topDigest }
+    if (key === pulled.reference && source.topDigest !== undefined) {
+      await this.ledger?.write({ reference: key, topDigest: source.topDigest, image: pulled.image })
+    }
+    return this.#use(key, pulled)
+  }
+
+  /** In memory, or from before this worker was started. Undefined also when a layer has left the store. */
+  async #pulled(key: string): Promise<Known | undefined> {
+    const known = this.#known.get(key)
+    if (known) return this.#stored(known)
+    const entry = await this.ledger?.read(key)
+    if (!entry) return undefined
+    const { reference, topDigest, image } = entry
+    return this.#stored({ reference, image, identity: topDigest, generation: '', usedMs: 0, announced: false })
   }
 
   async #prepare(source: Source, manifest: Manifest, signal: AbortSignal, onProgress: OnProgress, slots?: Slots) {

@@ -1,14 +1,15 @@
 // When a registry is asked, and for whom: by policy, by credential, and by what is here already.
 import assert from 'node:assert/strict'
-import { readdir, rm } from 'node:fs/promises'
+import { readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { caisson } from '../../proto/messages.js'
 import { sha256 } from './documents/digest.js'
-import { assertRefused, layerTar } from './fixture.js'
+import { assertRefused, layerTar, temporaryFolder } from './fixture.js'
 import { Images } from './images.js'
 import { ScriptedLauncher } from './layers/scripted-launcher.js'
 import { defaultLayerLimits, LayerStore } from './layers/store.js'
+import { Ledger } from './ledger.js'
 import { Credential } from './registry/credential.js'
 import { Content, registriesOf, Scripted } from './registry/scripted.js'
 import { ImageFolders } from './sources/folders.js'
@@ -26,7 +27,9 @@ async function world() {
   })
   const registries = registriesOf({ plainHttp: [registry.host] })
   const layers = new LayerStore({ launcherPath: launcher.path, folder: launcher.store, limits: defaultLayerLimits, parallel: 2 })
-  const images = new Images(await ImageFolders.open([]), layers, registries)
+  const folder = await temporaryFolder()
+  const start = async () => new Images(await ImageFolders.open([]), layers, registries, await Ledger.open(folder.path))
+  let images = await start()
   const text = `${registry.host}/a`
   const prepare = (pull?: caisson.v1.Pull, credential?: Credential) =>
     images.prepare(text, never, undefined, { ...(pull && { pull }), credential })
@@ -37,8 +40,12 @@ async function world() {
     return registry.seen.slice(from).map(({ method, url }) => `${method} ${url.split('/').at(-2)}`)
   }
   return {
-    ...{ launcher, served, registry, images, text, prepare, asked },
+    ...{ launcher, served, registry, folder, text, prepare, asked, takeUsed: () => images.takeUsed() },
+    async startAgain() {
+      images = await start()
+    },
     async [Symbol.asyncDispose]() {
+      await folder[Symbol.asyncDispose]()
       await registries.close()
       await registry[Symbol.asyncDispose]()
       await launcher[Symbol.asyncDispose]()
@@ -72,7 +79,7 @@ test('fifty at once are one pull; a layer that left the store is fetched again',
   assert.equal(new Set(all).size, 1)
   assert.equal(w.registry.seen.length, 3)
   assert.deepEqual(
-    w.images.takeUsed().map(({ reference }) => reference),
+    w.takeUsed().map(({ reference }) => reference),
     [`${w.text}:latest`],
   )
   for (const name of await readdir(w.launcher.store)) await rm(join(w.launcher.store, name))
@@ -91,11 +98,7 @@ test('what was fetched with a credential is there for the same one, and for nobo
   assert.equal(await w.prepare(Pull.NEVER, ann()), image)
   await assertRefused(w.prepare(Pull.NEVER), /not on this worker/, 'IMAGE_NOT_PRESENT')
   await assertRefused(w.prepare(), /wants a user name/, 'IMAGE_UNAUTHORIZED')
-  await assertRefused(
-    w.prepare(undefined, Credential.password('bob', 'p')),
-    /does not take the credentials/,
-    'IMAGE_UNAUTHORIZED',
-  )
+  await assertRefused(w.prepare(undefined, Credential.password('bob', 'p')), /answered 401/, 'IMAGE_UNAUTHORIZED')
   // Fetched by anybody, it is for everybody.
   w.served.user = undefined
   assert.notEqual(await w.prepare(), image)
@@ -108,4 +111,23 @@ test('what is wrong with a layer is told with the image', async () => {
   w.served.content.blobs.set(digest, Buffer.alloc(10_000))
   const message = await assertRefused(w.prepare(), /longer than its descriptor/, 'IMAGE_DIGEST_MISMATCH')
   assert.ok(message.startsWith(`image ${w.text}:latest: blob ${digest}`))
+})
+
+test('a worker that was started again still has what it pulled, but not what needed a credential', async () => {
+  await using w = await world()
+  const first = await w.prepare()
+  await w.startAgain()
+  assert.deepEqual(await w.asked(async () => assert.deepEqual(await w.prepare(Pull.NEVER), first)), [])
+  await w.startAgain()
+  assert.deepEqual(await w.asked(() => w.prepare(Pull.ALWAYS)), ['HEAD manifests'])
+  for (const name of await readdir(w.folder.path)) await writeFile(join(w.folder.path, name), '{"version":1')
+  await w.startAgain()
+  await assertRefused(w.prepare(Pull.NEVER), /not on this worker/)
+  w.served.user = 'ann'
+  w.served.content = new Content([await layerTar('2')])
+  const ann = Credential.password('ann', 'p')
+  await w.prepare(Pull.ALWAYS, ann)
+  await w.startAgain()
+  await assertRefused(w.prepare(Pull.NEVER, ann), /not on this worker/)
+  await assertRefused(w.prepare(Pull.NEVER), /not on this worker/)
 })
