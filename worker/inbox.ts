@@ -1,11 +1,14 @@
 // What the client sends to one run, on its way to the program: input at the program's pace, signals and the wish to cancel at once.
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Inbox, Message } from '../redis/inbox.js'
+import type { ClaimedRun } from '../redis/runs.js'
 import type { Input } from './agent/input.js'
 import type { AgentProcess } from './agent/process.js'
 import { Deferred } from './deferred.js'
 
 const retryMs = 500
+/** A run without input can be cancelled and signalled this soon; most that are short are over by then, and cost no reading. */
+const idleMs = 10
 
 export interface InboxOwner {
   cancel(): void
@@ -28,6 +31,7 @@ export class RunInbox implements Disposable {
   readonly #attempt: number
   readonly #owner: InboxOwner
   readonly #stop = new AbortController()
+  readonly #begin: NodeJS.Timeout
   readonly #started = new Deferred<Stdin>()
   /** Data that waits for the program is bounded by what the inbox lets a client send ahead. */
   readonly #waiting: Message[] = []
@@ -36,12 +40,12 @@ export class RunInbox implements Disposable {
   #doneId: string | undefined
   #isReporting = false
 
-  constructor(inbox: Pick<Inbox, 'messages' | 'taken'>, runId: string, attempt: number, owner: InboxOwner) {
+  constructor(inbox: Pick<Inbox, 'messages' | 'taken'>, { runId, attempt, spec }: ClaimedRun, owner: InboxOwner) {
     this.#inbox = inbox
     this.#runId = runId
     this.#attempt = attempt
     this.#owner = owner
-    void this.#read()
+    this.#begin = setTimeout(() => void this.#read(), spec.stdinAttach ? 0 : idleMs)
   }
 
   /** The program runs; what came before waits for this. */
@@ -50,6 +54,7 @@ export class RunInbox implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    clearTimeout(this.#begin)
     // With a reason: making up an exception is the dearest part of an abort.
     this.#stop.abort('disposed')
   }

@@ -44,7 +44,7 @@ export class Program implements Disposable {
     const acknowledged = (stream: caisson.agent.v1.Stream, bytes: number) => this.#process?.credit(stream, bytes)
     const exceeded = () => this.#sandbox?.stop(StopReason.OUTPUT)
     this.log = new LogWriter({ report, acknowledged, exceeded, fenced, refused }, attempt, limits.outputBytes ?? 0)
-    this.#inbox = new RunInbox(inbox, runId, attempt, { cancel, fenced, refused, broken })
+    this.#inbox = new RunInbox(inbox, run, { cancel, fenced, refused, broken })
   }
 
   /** From Exec until its end is reported, or it is certain that nobody will report it. `started` is called as soon as it runs. */

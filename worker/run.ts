@@ -8,10 +8,14 @@ import { Held } from './held.js'
 import type { Host } from './host.js'
 import type { PreparedImage } from './image/images.js'
 import { processOf } from './image/process.js'
+import type { LogWriter } from './logs/writer.js'
 import { Program } from './program.js'
 import type { Sandbox } from './sandbox/sandbox.js'
 import { Stop } from './stop.js'
 import { mayRetry, verdictOf } from './verdict.js'
+import { within } from './within.js'
+
+const flushMs = 10_000
 
 export class Run {
   readonly #host: Host
@@ -112,14 +116,25 @@ export class Run {
     this.#stop.signal.throwIfAborted()
   }
 
-  async #conclude({ runId, attempt, spec, limits }: ClaimedRun, { reached, report, log }: Program): Promise<void> {
+  async #conclude(claimed: ClaimedRun, { reached, report, log }: Program): Promise<void> {
+    const { runId, attempt, spec, limits } = claimed
     const { failure } = this.#stop
     if (failure?.cause !== undefined)
       this.#host.log.error(failure.message, failure.cause, { runId, attempt, reason: failure.reason })
     const output = log.budget
     const { stages } = this.#clock
     const verdict = verdictOf({ limits, reached, failure, report, account: this.#account, output, stages })
-    if (mayRetry(verdict, spec) && (await this.#host.runs.requeue(runId, attempt, verdict.message ?? ''))) return
-    await log.end(verdict)
+    if (!mayRetry(verdict, spec) || !(await this.#requeue(claimed, log, verdict.message ?? ''))) await log.end(verdict)
+  }
+
+  /** What this attempt has said stays in the record. False: the run is to end with this attempt. */
+  async #requeue({ runId, attempt }: ClaimedRun, log: LogWriter, message: string): Promise<boolean> {
+    try {
+      await within(log.flush(), flushMs, () => new Error(`output not stored within ${flushMs} ms`))
+      return await this.#host.runs.requeue(runId, attempt, message)
+    } catch (error) {
+      this.#host.log.error('not queued again', error, { runId, attempt })
+      return false
+    }
   }
 }

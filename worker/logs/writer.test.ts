@@ -78,6 +78,17 @@ test('a whole short run is one report', async () => {
   assert.deepEqual(store.told, ['running 1@0:hi verdict'])
 })
 
+test('that it runs is told soon, if nothing else is', async () => {
+  const store = new Store(true)
+  const log = new LogWriter(store, 1, 100)
+  log.running()
+  await turn()
+  assert.deepEqual(store.told, [])
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  assert.deepEqual(store.told, ['running'])
+  await log.flush()
+})
+
 test('the first output is not delayed; what comes during a write grows together, streams in order', async () => {
   const store = new Store(false)
   const log = new LogWriter(store, 1, 100)
@@ -115,7 +126,7 @@ test('output is cut at the limit, then Truncated, then the verdict; credit for a
 test('chunks of a report stay below 256 KiB, and a report about 1 MiB', async () => {
   const store = new Store(false)
   const log = new LogWriter(store, 1, 1 << 30)
-  log.running()
+  log.output(STDERR, 0, text('x'))
   await turn()
   const chunk = Buffer.alloc(100 * 1024)
   for (let at = 0; at < 30; at++) log.output(STDOUT, at * chunk.length, chunk)
@@ -125,7 +136,7 @@ test('chunks of a report stay below 256 KiB, and a report about 1 MiB', async ()
   assert.ok(sizes.every((report) => report.reduce((sum, size) => sum + size, 0) <= 1 << 20))
   assert.equal(
     sizes.flat().reduce((sum, size) => sum + size, 0),
-    30 * chunk.length,
+    30 * chunk.length + 1,
   )
 })
 

@@ -11,6 +11,8 @@ type Stream = caisson.agent.v1.Stream
 
 const firstRetryMs = 100
 const lastRetryMs = 2_000
+/** Nobody misses the news that a program runs for this long. */
+const runningMs = 5
 
 export interface LogOwner {
   /** Writes for this attempt; false: it is no longer the run's. */
@@ -34,10 +36,12 @@ export class LogWriter {
   readonly #ended = new Deferred<boolean>()
   readonly #progress = new Map<string, caisson.v1.IProgress>()
   #running = false
+  #runningTimer: NodeJS.Timeout | undefined
   #truncated = false
   #verdict: caisson.v1.IVerdict | undefined
   #givesUpAt = Number.POSITIVE_INFINITY
   #writing = false
+  #idle: Deferred<void> | undefined
   #fenced = false
 
   /** `patienceMs`: a store that refuses output delays a verdict by this much, and no more. */
@@ -63,9 +67,10 @@ export class LogWriter {
     this.#wake()
   }
 
+  /** Told with the first output, or the verdict, or alone in a moment: a program that does not last so long is one report. */
   running(): void {
     this.#running = true
-    this.#wake()
+    this.#runningTimer = setTimeout(() => this.#wake(), runningMs)
   }
 
   output(stream: Stream, offset: number, data: Uint8Array): void {
@@ -78,6 +83,15 @@ export class LogWriter {
       this.#owner.exceeded()
     }
     this.#wake()
+  }
+
+  /** Resolves when everything so far is with Redis, or fenced off. */
+  async flush(): Promise<void> {
+    this.#wake()
+    while (this.#writing) {
+      this.#idle ??= new Deferred()
+      await this.#idle.promise
+    }
   }
 
   /** What is left of the output, and the verdict. False: fenced, nothing was written. */
@@ -105,7 +119,13 @@ export class LogWriter {
       for (const chunk of chunks) this.#owner.acknowledged(chunk.stream, chunk.data.length)
       if (report.verdict) this.#ended.resolve(true)
     }
+    this.#rest()
+  }
+
+  #rest(): void {
     this.#writing = false
+    this.#idle?.resolve()
+    this.#idle = undefined
   }
 
   get #hasWork(): boolean {
@@ -120,6 +140,7 @@ export class LogWriter {
     this.#progress.clear()
     const report: Report = { running: this.#running, events }
     this.#running = false
+    clearTimeout(this.#runningTimer)
     if (!this.#backlog.isEmpty) return report
     if (this.#truncated) events.push({ time, truncated: { limitBytes: this.#budget.limitBytes } })
     if (this.#verdict) report.verdict = this.#verdict
@@ -159,7 +180,7 @@ export class LogWriter {
 
   #fence(): void {
     this.#fenced = true
-    this.#writing = false
+    this.#rest()
     this.#backlog.clear()
     this.#ended.resolve(false)
     this.#owner.fenced()
