@@ -103,11 +103,16 @@ test('the command runs it as docker would', () => {
   assert.equal(printed, 'hello\n')
 })
 
-test('layers compressed by zstd', async () => {
-  await open.push(python, 'zstd/python:3', '--dest-compress-format', 'zstd')
-  const { stdout } = await ran(`${open.host}/zstd/python:3`, { args: [], pull: 'ALWAYS' })
-  assert.match(stdout.toString(), /^Python 3/)
-})
+for (const format of ['zstd', 'zstd:chunked']) {
+  test(`layers compressed by ${format}`, { timeout: 60_000 }, async () => {
+    await removeLayers()
+    const name = `${format.replace(':', '-')}/python:3`
+    await open.push(python, name, '--dest-compress-format', format)
+    const { stdout, events } = await ran(`${open.host}/${name}`, { args: [], pull: 'ALWAYS' })
+    assert.match(stdout.toString(), /^Python 3/)
+    assert.ok(events.some(({ type }) => type === 'progress'))
+  })
+}
 
 test('a private image with the credentials of the operator', async () => {
   await ran(`${guarded.host}/private/busybox:1`)
