@@ -10,7 +10,7 @@ export type OpenAt = (offset: number, signal: AbortSignal) => Promise<Answer>
 
 /** So much got through makes a broken connection an accident, not a habit. */
 const progressBytes = 256 << 10
-/** A blob has no longer than this, whatever its size. */
+/** No blob has longer, however steadily it comes. */
 const mostMs = 60 * 60_000
 
 /** Unverified; one byte more than the descriptor says at most, so that a verifier sees that there are more. */
@@ -20,25 +20,30 @@ export async function* download(
   patience: Patience,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer> {
-  const limitMs = Math.min(mostMs, Math.ceil(patience.blobMs + (blob.size / patience.leastBytesPerSecond) * 1000))
-  const late = AbortSignal.timeout(limitMs)
+  const late = AbortSignal.timeout(mostMs)
   const either = AbortSignal.any([signal, late])
   let offset = 0
   let tried = 0
+  // Not counted: what the converter takes.
+  let waitedMs = 0
   while (offset < blob.size || offset === 0) {
     const from = offset
     try {
+      let since = performance.now()
       for await (const chunk of await bytesFrom(blob, offset, openAt, either)) {
         offset += chunk.length
+        waitedMs += performance.now() - since
+        if (waitedMs > patience.blobMs + (offset / patience.leastBytesPerSecond) * 1000) throw tooSlow(blob, waitedMs, offset)
         yield chunk
         if (offset > blob.size) return
+        since = performance.now()
       }
       if (offset === blob.size) return
       throw new Passing(shorter(blob, offset))
     } catch (error) {
       tried = offset - from >= progressBytes ? 1 : tried + 1
       await again(error, tried).catch((error) => {
-        throw late.aborted && !signal.aborted ? tooSlow(blob, limitMs) : error
+        throw late.aborted && !signal.aborted ? tooSlow(blob, mostMs, offset) : error
       })
     }
   }
@@ -89,11 +94,7 @@ const shorter = ({ digest, size }: Descriptor, bytes: number) =>
         digest,
       })
 
-const tooSlow = ({ digest }: Descriptor, limitMs: number) =>
-  new ImageError(
-    'IMAGE_REGISTRY_PROTOCOL',
-    `blob ${digest} took longer than ${Math.round(limitMs / 1000)} s, which is the most for its size`,
-    {
-      digest,
-    },
-  )
+const tooSlow = ({ digest, size }: Descriptor, ms: number, bytes: number) => {
+  const progress = `${bytes} of ${size} bytes in ${Math.round(ms / 1000)} s`
+  return new ImageError('IMAGE_REGISTRY_PROTOCOL', `blob ${digest} comes too slowly: ${progress}`, { digest })
+}

@@ -43,7 +43,7 @@ export interface Patience {
   idleMs: number
   /** For a manifest or a token, altogether. */
   answerMs: number
-  /** Of a blob, altogether: this, and the time its size takes at the slowest rate. */
+  /** For what came of a blob so far: this, and the time that it takes at the slowest rate. */
   blobMs: number
   leastBytesPerSecond: number
 }
