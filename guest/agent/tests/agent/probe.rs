@@ -1,5 +1,6 @@
 //! This test program, copied into an image and run as a payload with uid 0: asks the kernel for what it must not get.
-use crate::sandbox::{Sandbox, exec};
+use crate::host::set_mode;
+use crate::sandbox::{Sandbox, exec, within_reach};
 use std::io::Error;
 
 const INIT: i32 = 1;
@@ -144,7 +145,10 @@ fn payload() {
 
 #[test]
 fn the_kernel_refuses_what_it_must() {
-    let image = format!("cp {} probe", std::env::current_exe().unwrap().display());
+    let folder = tempfile::Builder::new().prefix("t-agent-").tempdir().unwrap();
+    set_mode(folder.path(), 0o755);
+    let this = within_reach(folder.path(), &std::env::current_exe().unwrap());
+    let image = format!("cp {} probe", this.display());
     let outcome = Sandbox::with_image(&image).run(exec(&["/probe", "--exact", "probe::payload", "--ignored", "--nocapture"]));
     let answers: Vec<&str> = outcome
         .out()

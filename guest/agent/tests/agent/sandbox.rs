@@ -69,9 +69,15 @@ impl Sandbox {
                 "--pid",
             ])
             .args(["--net", "--ipc", "--uts", "--cgroup", "--fork", "--kill-child", "sh"])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agent/enter.sh"))
+            .arg(within_reach(
+                folder.path(),
+                &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agent/enter.sh"),
+            ))
             .env("WORK", &work)
-            .env("AGENT", env!("CARGO_BIN_EXE_caisson-agent"))
+            .env(
+                "AGENT",
+                within_reach(folder.path(), Path::new(env!("CARGO_BIN_EXE_caisson-agent"))),
+            )
             .env("IMAGE", commands)
             .env("CGROUPS", (given.len() - 1).to_string())
             .stdin(Stdio::null());
@@ -252,4 +258,11 @@ pub fn exec(args: &[&str]) -> Exec {
 
 pub fn sh(script: &str) -> Exec {
     exec(&["sh", "-c", script])
+}
+
+/// A copy in a folder that the sandbox's ids can reach: the checkout may be in one that only root can.
+pub fn within_reach(folder: &Path, file: &Path) -> PathBuf {
+    let copy = folder.join(file.file_name().unwrap());
+    fs::copy(file, &copy).unwrap();
+    copy
 }
