@@ -14,6 +14,14 @@ const workerFlags: Record<string, string> = {
   'drain-ms': 'how long running programs are left on SIGTERM',
 }
 
+/** For the worker, and each may be given several times. */
+const registryFlags: Record<string, string> = {
+  'registry-mirror': 'HOST=URL: is asked before HOST',
+  'registry-plain-http': 'HOST[:PORT]: speaks no TLS',
+  'registry-allow': 'HOST[:PORT]: may have a private address',
+  'registry-realm': 'HOST=HOST: a token service that credentials of the first host may be shown to',
+}
+
 const controlFlags: Record<string, string> = {
   'max-waiting-runs': 'more are refused',
   'max-retention-ms': 'highest spec.retention_ms; also lowers the default',
@@ -31,6 +39,7 @@ export interface PassedOn {
 }
 
 export function addPassedOn(command: Command): void {
+  for (const [name, meaning] of Object.entries(registryFlags)) command.option(`--${name} <value...>`, meaning)
   for (const [name, meaning] of Object.entries({ ...workerFlags, ...controlFlags })) command.option(`--${name} <n>`, meaning)
 }
 
@@ -38,9 +47,10 @@ export function passedOn(flags: Readonly<Record<string, unknown>>): PassedOn {
   const take = (names: Record<string, string>) =>
     Object.keys(names).flatMap((name) => {
       const value = flags[name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())]
-      return typeof value === 'string' ? [`--${name}`, value] : []
+      const values = Array.isArray(value) ? value : [value]
+      return values.flatMap((value) => (typeof value === 'string' ? [`--${name}`, value] : []))
     })
-  return { workerArgs: take(workerFlags), controlArgs: take(controlFlags) }
+  return { workerArgs: [...take(workerFlags), ...take(registryFlags)], controlArgs: take(controlFlags) }
 }
 
 /** Throws (or, for what commander finds, tells and exits) as the process itself would. */
@@ -51,9 +61,12 @@ export function judge({
   controlArgs,
   ...files
 }: PassedOn & CredentialFiles & { listen: string; name: string }): void {
-  const { tlsCert, tlsKey, tokenFile } = files
-  const credentials = Object.entries({ '--tls-cert': tlsCert, '--tls-key': tlsKey, '--token-file': tokenFile })
-  const named = credentials.flatMap(([flag, file]) => (file === undefined ? [] : [flag, file]))
+  const { tlsCert, tlsKey, tokenFile, sealKeyFile, registryConfig, registryCa } = files
+  const given = (all: Record<string, string | undefined>) =>
+    Object.entries(all).flatMap(([flag, file]) => (file === undefined ? [] : [flag, file]))
+  const seal = { '--seal-key-file': sealKeyFile }
+  const named = given({ '--tls-cert': tlsCert, '--tls-key': tlsKey, '--token-file': tokenFile, ...seal })
+  const workersOwn = given({ '--registry-config': registryConfig, '--registry-ca': registryCa, ...seal })
   parseControlConfig(['--redis', '/', '--listen', listen, ...named, ...controlArgs])
-  parseWorkerConfig(['--redis', '/', '--name', name, ...workerArgs])
+  parseWorkerConfig(['--redis', '/', '--name', name, ...workersOwn, ...workerArgs])
 }
