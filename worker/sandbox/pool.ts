@@ -8,6 +8,8 @@ const firstRetryMs = 100
 const lastRetryMs = 5_000
 const takePatienceMs = 20_000
 const reviewMs = 5_000
+/** Making a sandbox would be in the way of the run that took one; a short run is over by then. */
+const refillMs = 20
 
 export interface PoolBounds {
   /** Wait ready when nothing goes on. */
@@ -33,6 +35,7 @@ export class Pool {
   #healthy: Deferred<void> | undefined = new Deferred()
   #retryMs = firstRetryMs
   #retry: NodeJS.Timeout | undefined
+  #refill: NodeJS.Timeout | undefined
   #closed = false
 
   /** `onChange` hears when `problem` appears, changes or goes. */
@@ -65,7 +68,8 @@ export class Pool {
     this.#leastIdle = Math.min(this.#leastIdle, this.#idle.length)
     if (!ready) this.#target = Math.min(this.#target + 1, this.#bounds.most)
     const taken = ready ? Promise.resolve(ready) : this.#wait(signal)
-    this.#fill()
+    if (this.#idle.length === 0) this.#fill()
+    else this.#refill ??= setTimeout(() => this.#fill(), refillMs)
     return taken
   }
 
@@ -73,6 +77,7 @@ export class Pool {
     this.#closed = true
     clearInterval(this.#review)
     clearTimeout(this.#retry)
+    clearTimeout(this.#refill)
     for (const sandbox of this.#idle.splice(0)) sandbox[Symbol.dispose]()
     for (const waiting of this.#waiting.splice(0)) waiting.reject(new Failure('WORKER_DRAINED', 'the worker is stopping'))
   }
@@ -93,6 +98,8 @@ export class Pool {
   }
 
   #fill(): void {
+    clearTimeout(this.#refill)
+    this.#refill = undefined
     if (this.#closed || this.#retry) return
     const wanted = this.#target + this.#waiting.length - this.#idle.length
     while (this.#preparing < Math.min(wanted, this.#problem ? 1 : this.#bounds.parallel)) this.#add()
