@@ -9,6 +9,7 @@ import { firstUse } from './rows/image.js'
 import { latency, pipelines } from './rows/latency.js'
 import { idleMemory } from './rows/memory.js'
 import { output } from './rows/output.js'
+import { pulls } from './rows/pull.js'
 import { throughput } from './rows/throughput.js'
 import { latencyWhileOthersWait } from './rows/waiting.js'
 import { table } from './table.js'
@@ -17,7 +18,7 @@ const resultsPath = 'bench/results.json'
 const chartPath = 'docs/latency.svg'
 
 // The one with 100,000 waiting leaves them there: last of those that share a service.
-const rows: Row[] = [idleMemory, latency, pipelines, throughput, output, latencyWhileOthersWait, firstUse]
+const rows: Row[] = [idleMemory, latency, pipelines, throughput, output, latencyWhileOthersWait, firstUse, pulls]
 
 interface Flags {
   only?: string

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { type LimitName, limitRules, type Maxima } from '../proto/limits.js'
+import { Seal } from '../proto/seal.js'
 
 export interface Config {
   /** redis://…, or the path of a unix socket. */
@@ -15,6 +16,8 @@ export interface Config {
   maxWaitingRuns: number
   maxRetentionMs: number
   graceMs: number
+  /** For registry credentials of runs; undefined: they are refused. */
+  seal: Seal | undefined
 }
 
 /** What the command line says that it may not: main prints it and exits. */
@@ -41,6 +44,7 @@ export function parseConfig(argv: string[]): Config {
     maxWaitingRuns: options.maxWaitingRuns,
     maxRetentionMs: options.maxRetentionMs,
     graceMs: options.graceMs,
+    seal: options.sealKeyFile === undefined ? undefined : readSeal(options.sealKeyFile),
   }
 }
 
@@ -50,6 +54,7 @@ interface Options extends Record<string, unknown> {
   tlsCert?: string
   tlsKey?: string
   tokenFile?: string
+  sealKeyFile?: string
   maxWaitingRuns: number
   maxRetentionMs: number
   graceMs: number
@@ -67,6 +72,7 @@ function program(): Command {
     .option('--tls-cert <file>', 'certificate chain, PEM')
     .option('--tls-key <file>', 'its private key, PEM')
     .option('--token-file <file>', 'every call must carry this token: authorization: Bearer TOKEN')
+    .option('--seal-key-file <file>', 'seals registry credentials of runs; 64 hexadecimal digits, the same for all workers')
     .option('--max-waiting-runs <count>', 'more are refused', integer(1, 1e9), 250_000)
     .option(
       '--max-retention-ms <ms>',
@@ -126,6 +132,12 @@ function readToken(file: string): string {
     throw new ConfigError('--token-file must hold 16 to 4,096 printable characters without spaces')
   }
   return token
+}
+
+function readSeal(file: string): Seal {
+  const seal = Seal.parse(readFile('--seal-key-file', file).toString('utf8'))
+  if (!seal) throw new ConfigError(`--seal-key-file ${file} must hold 64 hexadecimal digits`)
+  return seal
 }
 
 function readFile(option: string, file: string): Buffer {

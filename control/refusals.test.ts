@@ -23,7 +23,7 @@ describe('what is refused', () => {
 
   test('fields, all of them at once, and nothing is recorded', async () => {
     const before = (await client.list({ pageSize: 1 })).runs[0]?.runId
-    const bad = { image: 'nope', limits: { pids: -1, cpuMillis: 0 }, user: 'a b' }
+    const bad = { image: 'No', limits: { pids: -1, cpuMillis: 0 }, user: 'a b' }
     await assert.rejects(
       client.submit({ spec: bad, idempotencyKey: '!' }),
       invalid('spec.image', 'spec.user', 'spec.limits.cpu_millis', 'spec.limits.pids', 'idempotency_key'),

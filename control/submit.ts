@@ -2,6 +2,7 @@
 import { type AllLimits, limitRules, type Maxima, resolveLimits } from '../proto/limits.js'
 import { caisson } from '../proto/messages.js'
 import { invalidFields, Refusal, type Violation } from '../proto/reason.js'
+import type { Seal } from '../proto/seal.js'
 import type { Submissions } from '../redis/submissions.js'
 import { type Admission, admit, checkCapacity, workerMaxima } from './admit.js'
 import type { Living } from './living.js'
@@ -11,6 +12,7 @@ import { retention, validateSubmit } from './validate.js'
 type Worker = caisson.v1.Worker
 
 export interface SubmitPolicy {
+  seal: Seal | undefined
   maxima: Maxima
   maxWaitingRuns: number
   maxRetentionMs: number
@@ -40,14 +42,15 @@ export class Submit {
     const violations = [...validateSubmit(request), ...this.#beyondPolicy(spec)]
     if (violations.length > 0) throw invalidFields(violations)
     try {
-      return await this.#create(spec, request.idempotencyKey)
+      return await this.#create(spec, request)
     } catch (error) {
       // A submit sent again is answered with its run also where there is no room, or no worker, for another.
       return await this.#knownOr(error, spec, request.idempotencyKey)
     }
   }
 
-  async #create(spec: caisson.v1.IRunSpec, idempotencyKey: string): Promise<Submitted> {
+  async #create(spec: caisson.v1.IRunSpec, { idempotencyKey, registryCredential }: caisson.v1.SubmitRequest): Promise<Submitted> {
+    const sealCredential = this.#sealerOf(registryCredential)
     await this.memory.take(caisson.v1.RunSpec.encode(spec).len)
     const { queue, limits, message } = await this.#place(spec)
     const created = await this.submissions.create({
@@ -55,6 +58,7 @@ export class Submit {
       limits,
       queue,
       message,
+      ...(sealCredential && { sealCredential }),
       idempotencyKey,
       retentionMs: spec.retentionMs ?? Math.min(retention.fallback, this.policy.maxRetentionMs),
       maxWaiting: this.policy.maxWaitingRuns,
@@ -69,6 +73,14 @@ export class Submit {
       case 'full':
         throw new Refusal('QUEUE_FULL', `${this.policy.maxWaitingRuns} runs wait already, which is the most`)
     }
+  }
+
+  #sealerOf(credential: caisson.v1.IRegistryCredential | null | undefined): ((runId: string) => Buffer) | undefined {
+    if (!credential) return undefined
+    const { seal } = this.policy
+    if (!seal) throw new Refusal('NO_SEAL_KEY', 'registry_credential cannot be taken: the service has no key to seal it with')
+    const secret = caisson.v1.RegistryCredential.encode(credential).finish()
+    return (runId) => seal.close(secret, runId)
   }
 
   /** By what is known of the workers; refused only by what is true of them now. */

@@ -28,12 +28,15 @@ const accepted: Record<string, caisson.v1.IRunSpec> = {
   'the most stdin': { stdinInline: Buffer.alloc(1 << 20) },
   'attached stdin': { stdinAttach: true },
   'no output at all': { limits: { outputBytes: 0 } },
+  'an image in a registry': { image: 'alpine', pull: caisson.v1.Pull.NEVER },
   'the last priority': { priority: 1_000_000 },
 }
 
 const refused: [string, caisson.v1.IRunSpec, string][] = [
   ['no image', { image: '' }, 'spec.image'],
   ['an image without a kind', { image: '/images/a' }, 'spec.image'],
+  ['a pull of a file', { pull: caisson.v1.Pull.ALWAYS }, 'spec.pull'],
+  ['a pull that is none', { image: 'alpine', pull: 9 as caisson.v1.Pull }, 'spec.pull'],
   ['a relative image', { image: 'oci:images/a' }, 'spec.image'],
   ['a long image', { image: `oci:/${'a'.repeat(4096)}` }, 'spec.image'],
   ['NUL in an image', { image: 'oci:/a\0b' }, 'spec.image'],
@@ -94,6 +97,30 @@ describe('validateSubmit', () => {
   test('idempotency keys', () => {
     for (const key of ['', 'a', 'A.b_c:d-9', 'x'.repeat(128)]) assert.deepEqual(fields({}, key), [])
     for (const key of [' ', 'x'.repeat(129), 'a/b', 'ü', 'a\n']) assert.deepEqual(fields({}, key), ['idempotency_key'])
+  })
+
+  const secret = 'hush-4711'
+  const refusedCredentials: [string, caisson.v1.IRegistryCredential, string, string?][] = [
+    ['of a file', { username: 'u', password: secret }, 'registry_credential', 'oci:/images/a'],
+    ['without a secret', { username: 'u' }, 'registry_credential'],
+    ['with an empty secret', { username: 'u', password: '' }, 'registry_credential'],
+    ['without a name', { password: secret }, 'registry_credential.username'],
+    ['with a colon in its name', { username: `u:${secret}`, password: secret }, 'registry_credential.username'],
+    ['with a long name', { username: 'u'.repeat(257), password: secret }, 'registry_credential.username'],
+    ['with a line break', { username: 'u', password: `${secret}\n` }, 'registry_credential'],
+    ['too long', { username: 'u', password: secret.repeat(2000) }, 'registry_credential'],
+    ['with a name beside a token', { username: 'u', identityToken: secret }, 'registry_credential.username'],
+  ]
+  for (const [name, registryCredential, field, image = 'alpine'] of refusedCredentials) {
+    test(`a credential ${name}`, () => {
+      const violations = validateSubmit({ spec: { image }, registryCredential })
+      assert.deepEqual([...new Set(violations.map(({ field }) => field))], [field])
+      assert.doesNotMatch(JSON.stringify(violations), /hush/)
+    })
+  }
+  test('a credential that is right', () => {
+    for (const registryCredential of [{ username: 'u', password: secret }, { identityToken: secret }])
+      assert.deepEqual(validateSubmit({ spec: { image: 'alpine' }, registryCredential }), [])
   })
 
   test('no spec', () => assert.deepEqual(validateSubmit({}), [{ field: 'spec', description: 'is missing' }]))

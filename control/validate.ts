@@ -11,6 +11,7 @@ const mostCommandBytes = 1 << 20
 /** The kernel's MAX_ARG_STRLEN, less the byte that ends it. */
 const mostWordBytes = 131_071
 const mostStdinBytes = 1 << 20
+const mostSecretBytes = 16_384
 const mostPathBytes = 4_095
 const mostLabels = 64
 const mostLabelBytes = 255
@@ -23,10 +24,12 @@ const mostPriority = 1_000_000
 const startWithin = { least: 1, most: 604_800_000 }
 export const retention = { least: 1_000, most: 2_592_000_000, fallback: 86_400_000 }
 
-export function validateSubmit({ spec, idempotencyKey }: caisson.v1.ISubmitRequest): Violation[] {
+export function validateSubmit({ spec, idempotencyKey, registryCredential }: caisson.v1.ISubmitRequest): Violation[] {
   if (!spec) return [violation('spec', 'is missing')]
   return [
     ...image(spec.image ?? ''),
+    ...pull(spec),
+    ...credential(registryCredential, spec.image ?? ''),
     ...command(spec),
     ...environment(spec.env ?? {}),
     ...workingDirectory(spec.cwd ?? ''),
@@ -64,6 +67,47 @@ function image(reference: string): Violation[] {
     throw error
   }
 }
+
+function isInRegistry(reference: string): boolean {
+  try {
+    return parseReference(reference).kind === 'registry'
+  } catch {
+    // Told by image().
+    return true
+  }
+}
+
+function pull(spec: caisson.v1.IRunSpec): Violation[] {
+  const value = spec.pull ?? 0
+  return [
+    ...when(!(value in caisson.v1.Pull), 'spec.pull', `is ${value}, which is none of the values of Pull`),
+    ...when(value !== 0 && !isInRegistry(spec.image ?? ''), 'spec.pull', 'is only for an image in a registry'),
+  ]
+}
+
+/** No message holds any part of it. */
+function credential(given: caisson.v1.IRegistryCredential | null | undefined, reference: string): Violation[] {
+  if (!given) return []
+  const { username = '', password = '', identityToken = '' } = { ...given }
+  const field = 'registry_credential'
+  const secret = password || identityToken || ''
+  const name = username ?? ''
+  return [
+    ...when(!isInRegistry(reference), field, 'is only for an image in a registry'),
+    ...when(secret === '', field, 'has neither a password nor an identity token'),
+    ...when(hasControl(secret), field, 'has a secret with control characters'),
+    ...when(bytes(secret) > mostSecretBytes, field, `has a secret of more than ${number(mostSecretBytes)} bytes`),
+    ...when(Boolean(password) && name === '', `${field}.username`, 'is missing'),
+    ...when(Boolean(identityToken) && name !== '', `${field}.username`, 'does not go with an identity token'),
+    ...when(
+      name.length > 256 || name.includes(':') || hasControl(name),
+      `${field}.username`,
+      'must be 1 to 256 characters without ":"',
+    ),
+  ]
+}
+
+const hasControl = (text: string) => /[\p{Cc}\p{Cs}]/u.test(text)
 
 function command(spec: caisson.v1.IRunSpec): Violation[] {
   const args = spec.args ?? []

@@ -12,6 +12,8 @@ export interface JobData {
   attempt: number
   /** RunSpec.image: a worker that has it ready may claim and announce STARTING in one round trip. */
   image: string
+  /** RunSpec.pull. */
+  pull: number
 }
 
 /** BullMQ refuses ":" in job ids. */

@@ -11,6 +11,8 @@ export const eventsKey = (runId: string) => `${prefix}:run:${runId}:events`
 export const inboxKey = (runId: string) => `${prefix}:run:${runId}:inbox`
 /** Stream of at most a few entries: field "n" is how many bytes of input the worker has taken so far. */
 export const inputTakenKey = (runId: string) => `${prefix}:run:${runId}:taken`
+/** String with expiry: the run's registry credential, sealed (proto/seal.ts). Its name is also put together in redis/lua. */
+export const credentialKey = (runId: string) => `${prefix}:run:${runId}:credential`
 /** String "RUNID SPECDIGEST", expires with the run. */
 export const idempotencyKey = (key: string) => `${prefix}:idempotency:${key}`
 /** Sorted set of all run ids, all with score 0: their order is that of the ids. */

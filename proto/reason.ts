@@ -65,6 +65,13 @@ export const runReasons = {
   IMAGE_DIFF_ID_MISMATCH: ended(Outcome.IMAGE_ERROR, 'client'),
   IMAGE_TRUNCATED: ended(Outcome.IMAGE_ERROR, 'client'),
   IMAGE_TOO_LARGE: ended(Outcome.IMAGE_ERROR, 'client'),
+  // And with the registry that has it.
+  IMAGE_UNAUTHORIZED: ended(Outcome.IMAGE_ERROR, 'client'),
+  IMAGE_RATE_LIMITED: ended(Outcome.IMAGE_ERROR, 'client', true),
+  IMAGE_REGISTRY_DENIED: ended(Outcome.IMAGE_ERROR, 'client'),
+  IMAGE_REGISTRY_PROTOCOL: ended(Outcome.IMAGE_ERROR, 'client'),
+  IMAGE_NOT_PRESENT: ended(Outcome.IMAGE_ERROR, 'client'),
+  IMAGE_CREDENTIAL_LOST: ended(Outcome.IMAGE_ERROR, 'client'),
   COMMAND_MISSING: ended(Outcome.IMAGE_ERROR, 'client'),
   COMMAND_NOT_FOUND: ended(Outcome.IMAGE_ERROR, 'client'),
   COMMAND_NOT_EXECUTABLE: ended(Outcome.IMAGE_ERROR, 'client'),
@@ -79,6 +86,7 @@ export const runReasons = {
   LAUNCHER_LOST: ended(Outcome.INTERNAL, 'host', true),
   SANDBOX_FAILED: ended(Outcome.INTERNAL, 'host', true),
   STORE_FULL: ended(Outcome.INTERNAL, 'host', true),
+  REGISTRY_UNREACHABLE: ended(Outcome.INTERNAL, 'host', true),
   INTERNAL: ended(Outcome.INTERNAL, 'host', true),
 } as const satisfies Record<string, RunReason>
 
@@ -87,6 +95,7 @@ export const callReasons = {
   INVALID_CURSOR: refused('INVALID_ARGUMENT', 'client'),
   RUN_NOT_FOUND: refused('NOT_FOUND', 'client'),
   IDEMPOTENCY_CONFLICT: refused('ALREADY_EXISTS', 'client'),
+  NO_SEAL_KEY: refused('FAILED_PRECONDITION', 'host'),
   NO_WORKER: refused('FAILED_PRECONDITION', 'host', true),
   RUN_NOT_ENDED: refused('FAILED_PRECONDITION', 'client', true),
   RUN_ENDED: refused('FAILED_PRECONDITION', 'client'),

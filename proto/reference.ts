@@ -1,10 +1,11 @@
 // The syntax of RunSpec.image, which control checks at submit and the worker resolves. Pure: nothing here looks at a file or a registry.
-// A registry reference is to become one more kind.
+import { parseRegistryReference, type RegistryReference } from './registry.js'
 
-export type ReferenceKind = 'oci' | 'oci-archive' | 'docker-archive'
+export type FileKind = 'oci' | 'oci-archive' | 'docker-archive'
 
-export interface Reference {
-  kind: ReferenceKind
+/** An image in a file or folder of the worker's host. */
+export interface FileReference {
+  kind: FileKind
   /** Absolute; holds no ":" (skopeo splits there too). */
   path: string
   /** oci, oci-archive: the name in the index (org.opencontainers.image.ref.name). docker-archive: repository:tag. */
@@ -13,6 +14,8 @@ export interface Reference {
   digest?: string
 }
 
+export type Reference = FileReference | RegistryReference
+
 export class InvalidReference extends Error {
   override readonly name = 'InvalidReference'
   readonly field = 'spec.image'
@@ -20,8 +23,7 @@ export class InvalidReference extends Error {
 
 export const maxReferenceBytes = 4096
 
-const kinds = ['oci', 'oci-archive', 'docker-archive'] as const
-const forms = 'oci:PATH[:TAG], oci-archive:PATH[:TAG] or docker-archive:PATH[:REPOSITORY:TAG]'
+const fileKinds = ['oci', 'oci-archive', 'docker-archive'] as const
 const tagPattern = /^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,254}$/
 const digestPattern = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/
 
@@ -30,10 +32,17 @@ export const isDigest = (text: string): boolean => digestPattern.test(text)
 /** Throws InvalidReference, whose message completes "spec.image …". */
 export function parseReference(text: string): Reference {
   checkText(text)
-  const kind = kinds.find((kind) => text.startsWith(`${kind}:`))
-  if (kind === undefined) throw new InvalidReference(`must be ${forms}`)
-  const { path, tag, digest } = split(text.slice(kind.length + 1))
-  checkPath(path)
+  // "oci" alone is an image of that name in a registry; "oci:" always begins a path.
+  const kind = fileKinds.find((kind) => text.startsWith(`${kind}:`))
+  if (kind !== undefined) return parseFileReference(kind, text.slice(kind.length + 1))
+  const reference = parseRegistryReference(text, isDigest)
+  if (typeof reference === 'string') throw new InvalidReference(reference)
+  return reference
+}
+
+function parseFileReference(kind: FileKind, rest: string): FileReference {
+  const { path, tag, digest } = split(rest)
+  if (!path.startsWith('/')) throw new InvalidReference('must name an absolute path')
   if (tag !== undefined && !tagPattern.test(tag)) {
     throw new InvalidReference(`has a bad tag: 1 to 255 characters of [A-Za-z0-9._:/@+-], a letter or digit first`)
   }
@@ -48,10 +57,6 @@ function checkText(text: string): void {
   if (text === '') throw new InvalidReference('is missing')
   if (Buffer.byteLength(text) > maxReferenceBytes) throw new InvalidReference(`is longer than ${maxReferenceBytes} bytes`)
   if (/[\p{Cc}\p{Cs}]/u.test(text)) throw new InvalidReference('holds a control character')
-}
-
-function checkPath(path: string): void {
-  if (!path.startsWith('/')) throw new InvalidReference('must name an absolute path')
 }
 
 function split(rest: string): { path: string; tag?: string; digest?: string } {

@@ -1,7 +1,7 @@
 // The record of a run: fields of a Redis hash, and the caisson.v1.Run that clients see.
 //
 //   state attempt queue spec limits submitted retention        from the submit on
-//   deadline idempotency stdin                                 where the spec asks for them
+//   deadline idempotency stdin credential                                 where the spec asks for them
 //   token worker placement                                     while an attempt has the run
 //   image started out1 out2 truncated                          of the present attempt (out: bytes of each stream recorded so far)
 //   sent taken closed cancel                                   what the client sent

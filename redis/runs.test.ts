@@ -84,7 +84,7 @@ describe('the way of a run', () => {
       })
       after(() => worker.close())
     })
-    assert.deepEqual(taken, { runId, attempt: 1, image: 'oci:/i' })
+    assert.deepEqual(taken, { runId, attempt: 1, image: 'oci:/i', pull: 0 })
 
     const claimed = await runs.claim(runId, 1, placement)
     assert.deepEqual(claimed?.spec.args, spec.args)

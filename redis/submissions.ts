@@ -24,6 +24,8 @@ export interface NewRun {
   retentionMs: number
   /** For people, in the first event: why this backend. */
   message: string
+  /** Seals the run's registry credential, where it has one. */
+  sealCredential?: (runId: string) => Buffer
   /** How many runs may wait at most. */
   maxWaiting: number
 }
@@ -32,6 +34,9 @@ export type Created =
   | { outcome: 'created'; runId: string; event: { id: string; bytes: Buffer } }
   | { outcome: 'known' | 'conflict'; runId: string }
   | { outcome: 'full' }
+
+/** How long a credential waits in the queue at most. */
+const credentialMs = 86_400_000
 
 export type Cancelled = 'ended' | 'told' | 'over' | 'gone'
 
@@ -50,7 +55,11 @@ export class Submissions {
     const now = Date.now()
     const { spec, queue } = run
     const runId = newRunId(now)
-    const job = this.queues.addition(queue, { runId, attempt: 1, image: spec.image ?? '' }, spec.priority ?? 0)
+    const job = this.queues.addition(
+      queue,
+      { runId, attempt: 1, image: spec.image ?? '', pull: spec.pull ?? 0 },
+      spec.priority ?? 0,
+    )
     const event = stateEvent(now, 'QUEUED', { attempt: 1, message: run.message })
     const answer = words(
       await this.#scripts.call(
@@ -68,6 +77,9 @@ export class Submissions {
           run.retentionMs,
           spec.stdinAttach ? 1 : '',
           event,
+          run.sealCredential?.(runId) ?? '',
+          Math.min(spec.startWithinMs ?? credentialMs, credentialMs),
+          spec.retryAfterStart ? 'ended' : 'running',
           ...job.args,
         ],
       ),
@@ -109,7 +121,7 @@ export class Submissions {
 
   /** The job of a queued run, once more. */
   async enqueue(runId: string, attempt: number, queue: QueueName, spec: caisson.v1.IRunSpec): Promise<boolean> {
-    const job = this.queues.addition(queue, { runId, attempt, image: spec.image ?? '' }, spec.priority ?? 0)
+    const job = this.queues.addition(queue, { runId, attempt, image: spec.image ?? '', pull: spec.pull ?? 0 }, spec.priority ?? 0)
     return (await this.#scripts.call('enqueue', [runKeys(runId)[0] ?? '', ...job.keys], [attempt, ...job.args])) === 1
   }
 

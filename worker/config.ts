@@ -1,10 +1,16 @@
 // Flags, validated once.
 import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
 import { isAbsolute } from 'node:path'
 import { parseArgs } from 'node:util'
+import { Seal } from '../proto/seal.js'
+import { RegistryFlagError, type RegistryOptions, registryOptions } from './image/registry/options.js'
 
 export interface Config {
+  /** Of the registry credentials that come with runs. */
+  seal: Seal | undefined
+  registries: RegistryOptions
   redis: string
   name: string
   state: string
@@ -34,7 +40,14 @@ export const usage = `usage: node dist/worker/main.js --redis ADDRESS [flags]
   --pool N             sandboxes that wait ready, at most (8)
   --drain-ms N         what SIGTERM leaves to running programs (30000)
   --allow-emulation    where no microVM boots under KVM, offer emulated ones to runs that require one: no security boundary
-  --worker-id ID       (random)`
+  --worker-id ID       (random)
+  --seal-key-file FILE the key (64 hexadecimal digits) by which control seals registry credentials of runs
+  --registry-config FILE           the operator's credentials, as docker login writes them
+  --registry-ca FILE               certificates (PEM) that registries may have besides those of the public authorities
+  --registry-mirror HOST=URL       is asked before HOST; repeatable, as are the following
+  --registry-plain-http HOST[:PORT] speaks no TLS
+  --registry-allow HOST[:PORT]     may have a private address
+  --registry-realm HOST=HOST       a token service that credentials of the first host may be shown to`
 
 const options = {
   redis: { type: 'string' },
@@ -48,6 +61,13 @@ const options = {
   'drain-ms': { type: 'string', default: '30000' },
   'allow-emulation': { type: 'boolean', default: false },
   'worker-id': { type: 'string' },
+  'seal-key-file': { type: 'string' },
+  'registry-config': { type: 'string' },
+  'registry-ca': { type: 'string' },
+  'registry-mirror': { type: 'string', multiple: true },
+  'registry-plain-http': { type: 'string', multiple: true },
+  'registry-allow': { type: 'string', multiple: true },
+  'registry-realm': { type: 'string', multiple: true },
   help: { type: 'boolean' },
 } as const
 
@@ -57,10 +77,12 @@ const cpuOvercommit = 2
 const memoryShare = 0.8
 
 /** Undefined: help was asked for. */
-export function parseConfig(args: string[]): Config | undefined {
+export function parseConfig(args: string[], environment: NodeJS.ProcessEnv = process.env): Config | undefined {
   const flags = parse(args)
   if (flags.help) return undefined
   return {
+    seal: flags['seal-key-file'] === undefined ? undefined : readSeal(flags['seal-key-file']),
+    registries: readRegistries(flags, environment),
     redis: flags.redis ?? missing('--redis'),
     name: matching('--name', flags.name, /^(?!-)[a-z0-9-]{1,32}$/, '1 to 32 characters of [a-z0-9-]'),
     state: absolute('--state', flags.state),
@@ -81,6 +103,32 @@ export function parseConfig(args: string[]): Config | undefined {
 }
 
 export const cores = availableParallelism
+
+function readSeal(file: string): Seal {
+  try {
+    const seal = Seal.parse(readFileSync(file, 'utf8'))
+    if (seal) return seal
+  } catch (error) {
+    throw new UsageError(`--seal-key-file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`)
+  }
+  throw new UsageError(`--seal-key-file ${file} must hold 64 hexadecimal digits`)
+}
+
+function readRegistries(flags: ReturnType<typeof parse>, environment: NodeJS.ProcessEnv): RegistryOptions {
+  const named = {
+    mirrors: flags['registry-mirror'],
+    plainHttp: flags['registry-plain-http'],
+    allow: flags['registry-allow'],
+    realms: flags['registry-realm'],
+    caFile: flags['registry-ca'],
+    configFile: flags['registry-config'],
+  }
+  try {
+    return registryOptions(named, environment)
+  } catch (error) {
+    throw error instanceof RegistryFlagError ? new UsageError(error.message) : error
+  }
+}
 
 function parse(args: string[]) {
   try {

@@ -2,6 +2,7 @@ import type { caisson } from '../proto/messages.js'
 import type { Inbox } from '../redis/inbox.js'
 import type { Runs } from '../redis/runs.js'
 import type { Capacity, Share } from './capacity.js'
+import type { RunCredentials } from './credentials.js'
 import type { Images } from './image/images.js'
 import type { Log } from './log.js'
 import type { Sandboxes } from './sandbox/sandbox.js'
@@ -10,6 +11,7 @@ import type { Sandboxes } from './sandbox/sandbox.js'
 export interface Host {
   runs: Runs
   inbox: Inbox
+  credentials: Pick<RunCredentials, 'of'>
   images: Pick<Images, 'prepare' | 'takeUsed'>
   pool: Sandboxes
   capacity: Capacity

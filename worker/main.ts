@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { caisson } from '../proto/messages.js'
 import { connect } from '../redis/connect.js'
+import { Credentials as SealedCredentials } from '../redis/credentials.js'
 import { Images as PublishedImages } from '../redis/images.js'
 import { Inbox } from '../redis/inbox.js'
 import { Queues } from '../redis/queue.js'
@@ -10,9 +11,12 @@ import { StreamTail } from '../redis/tail.js'
 import { Workers } from '../redis/workers.js'
 import { Capacity, shareOf } from './capacity.js'
 import { type Config, cores, parseConfig, UsageError, usage } from './config.js'
+import { RunCredentials } from './credentials.js'
 import type { Host } from './host.js'
 import { Images } from './image/images.js'
 import { defaultLayerLimits, LayerStore } from './image/layers/store.js'
+import { Ledger } from './image/ledger.js'
+import { Registries } from './image/registry/registries.js'
 import { ImageFolders } from './image/sources/folders.js'
 import { log } from './log.js'
 import { Machines } from './machines.js'
@@ -39,6 +43,7 @@ async function main(config: Config): Promise<void> {
   const host: Host = {
     runs: new Runs(redis, new Queues(redis)),
     inbox: new Inbox(redis, tail),
+    credentials: new RunCredentials(new SealedCredentials(redis), config.seal),
     images: await openImages(config, launcherPath),
     pool: new Pool(
       () => prepareContainer(launcherPath),
@@ -85,10 +90,10 @@ const containerOffer = ({ pool }: Host): caisson.v1.IBackendOffer => ({
   unavailable: pool.problem ?? '',
 })
 
-async function openImages({ state, images }: Config, launcherPath: string): Promise<Images> {
+async function openImages({ state, images, registries }: Config, launcherPath: string): Promise<Images> {
   const folder = join(state, 'layers', 'v1')
   const layers = new LayerStore({ launcherPath, folder, limits: defaultLayerLimits, parallel: cores() })
-  return new Images(await ImageFolders.open(images), layers)
+  return new Images(await ImageFolders.open(images), layers, new Registries(registries), await Ledger.open(join(state, 'images')))
 }
 
 interface Stopping {

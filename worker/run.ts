@@ -59,11 +59,17 @@ export class Run {
 
   /** Beside the claim: an image that is ready costs less than the round trip. */
   #prepareImage(): Promise<PreparedImage> {
-    const image = this.#host.images.prepare(this.#job.image, this.#stop.signal, (progress) =>
-      this.#program?.log.progress(progress),
-    )
+    const image = this.#resolveImage()
     image.catch(() => {})
     return image
+  }
+
+  async #resolveImage(): Promise<PreparedImage> {
+    const { images, credentials } = this.#host
+    const { runId, image, pull } = this.#job
+    const credential = await credentials.of(runId, image)
+    const report = (progress: caisson.v1.IProgress) => this.#program?.log.progress(progress)
+    return images.prepare(image, this.#stop.signal, report, { pull, credential })
   }
 
   async #claim(): Promise<ClaimedRun | undefined> {

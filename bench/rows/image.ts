@@ -41,7 +41,7 @@ export const firstUse: Row = {
   },
 }
 
-function time(work: () => void): number {
+export function time(work: () => void): number {
   const before = performance.now()
   work()
   return performance.now() - before
@@ -57,7 +57,7 @@ function timeUnpack(): number {
 }
 
 /** Path of the one layer of the image. */
-function baseLayer(): string {
+export function baseLayer(): string {
   const folder = join(images, 'debian')
   const read = (digest: string) => JSON.parse(readFileSync(join(folder, 'blobs', digest.replace(':', '/')), 'utf8'))
   const { manifests } = JSON.parse(readFileSync(join(folder, 'index.json'), 'utf8'))

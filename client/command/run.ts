@@ -8,7 +8,7 @@ import { exitCode, exitPipe } from './exit.js'
 import { BrokenPipe, note, tolerateBrokenPipes } from './output.js'
 import { type PresentFlags, present } from './present.js'
 import { SignalRelay } from './signals.js'
-import { addSpecFlags, type SpecFlags, specOf } from './specFlags.js'
+import { addSpecFlags, credentialOf, type SpecFlags, specOf } from './specFlags.js'
 import { hasInput, passInput } from './stdin.js'
 
 type RunFlags = ConnectFlags & SpecFlags & PresentFlags & { stdin: boolean }
@@ -21,7 +21,12 @@ In the background of a terminal give it -n, as it reads the terminal otherwise.`
 
 export function addRun(program: Command): void {
   const command = program.command('run').description('run a program, here and now').passThroughOptions()
-  command.argument('<image>', 'oci:PATH[:TAG], oci-archive:PATH[:TAG] or docker-archive:PATH[:TAG]').argument('[command...]')
+  command
+    .argument(
+      '<image>',
+      '[HOST/]NAME[:TAG][@DIGEST] of a registry; or oci:PATH[:TAG], oci-archive:PATH[:TAG], docker-archive:PATH[:TAG]',
+    )
+    .argument('[command...]')
   addSpecFlags(command)
     .option('-n, --no-stdin', 'the program reads /dev/null')
     .option('-v, --verbose', 'tell states, verdict and usage')
@@ -37,7 +42,8 @@ async function run(image: string, args: string[], flags: RunFlags): Promise<numb
   tolerateBrokenPipes()
   const input = flags.stdin && hasInput() ? new InputOnce(caisson) : undefined
   const spec = { ...specOf(image, args, flags), ...(input && { stdin: 'attach' as const }) }
-  const followed = caisson.run(spec, { ...(flags.key !== undefined && { idempotencyKey: flags.key }), ...input?.options })
+  const key = flags.key === undefined ? {} : { idempotencyKey: flags.key }
+  const followed = caisson.run(spec, { ...key, ...(await credentialOf(flags)), ...input?.options })
   try {
     const verdict = await present(followed, flags, (event) => {
       signals.see(event)

@@ -21,6 +21,9 @@ interface UpFlags extends Record<string, unknown> {
   tlsCert?: string
   tlsKey?: string
   tokenFile?: string
+  sealKeyFile?: string
+  registryConfig?: string
+  registryCa?: string
   json?: boolean
 }
 
@@ -39,6 +42,9 @@ export function addUp(program: Command): void {
     .option('--tls-cert <file>', 'PEM of the certificate')
     .option('--tls-key <file>', 'PEM of its key')
     .option('--token-file <file>', 'the token that clients must show')
+    .option('--seal-key-file <file>', 'seals registry credentials of runs (default: one of its own, kept in the state folder)')
+    .option('--registry-config <file>', 'credentials for registries, as docker login writes them')
+    .option('--registry-ca <file>', 'certificates (PEM) that registries may have besides those of the public authorities')
     .option('--json', 'logs and the line of readiness as JSON, also on a terminal')
   addPassedOn(command)
   command.action(async (flags: UpFlags) => {

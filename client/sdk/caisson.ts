@@ -16,7 +16,11 @@ import { follow } from './watch.js'
 export interface SubmitOptions extends CallOptions {
   /** 1-128 characters of [A-Za-z0-9._:-]. The same key with the same spec is the same run. Default: a fresh one, so that retries are safe. */
   idempotencyKey?: string
+  /** For the registry of spec.image, and no other host. The service keeps it encrypted until the program runs, and never shows it. */
+  registryCredential?: RegistryCredential
 }
+
+export type RegistryCredential = { username: string; password: string } | { identityToken: string }
 
 export interface WatchOptions extends CallOptions {
   /** Of the last event that is known. Default: from the run's first event. */
@@ -139,6 +143,7 @@ export class Caisson implements Disposable {
   }
 }
 
-function submitRequest(spec: RunSpec, { idempotencyKey }: SubmitOptions): caisson.v1.ISubmitRequest {
-  return { spec: writeSpec(spec), idempotencyKey: idempotencyKey ?? randomUUID() }
+function submitRequest(spec: RunSpec, { idempotencyKey, registryCredential }: SubmitOptions): caisson.v1.ISubmitRequest {
+  const credential = registryCredential && { registryCredential: { ...registryCredential } }
+  return { spec: writeSpec(spec), idempotencyKey: idempotencyKey ?? randomUUID(), ...credential }
 }

@@ -107,6 +107,7 @@ function readReported(reported: caisson.v1.IReported | null | undefined): Pick<V
 function readSpec(spec: caisson.v1.IRunSpec): RunSpec {
   return {
     image: spec.image ?? '',
+    ...(spec.pull && { pull: enumName(v1.Pull, spec.pull) }),
     args: spec.args ?? [],
     ...(spec.entrypoint && { entrypoint: spec.entrypoint.words ?? [] }),
     env: { ...spec.env },

@@ -8,14 +8,20 @@ type Names<Enum> = Exclude<keyof Enum, `${string}UNSPECIFIED`>
 export type State = Names<typeof caisson.v1.State>
 export type Outcome = Names<typeof caisson.v1.Outcome>
 export type Effect = Names<typeof caisson.v1.Effect>
+export type Pull = Names<typeof caisson.v1.Pull>
 export type Isolation = Names<typeof caisson.v1.Isolation>
 export type StreamName = 'stdout' | 'stderr'
 export type BackendName = 'container' | 'microvm'
 
 /** What to run. Unset fields mean the documented default, never unlimited. */
 export interface RunSpec {
-  /** oci:PATH[:TAG], oci-archive:PATH[:TAG] or docker-archive:PATH[:TAG], inside a folder that the worker's operator allowed. */
+  /**
+   * In a registry, as Docker writes it: [HOST[:PORT]/]REPOSITORY[:TAG][@DIGEST]. Or oci:PATH[:TAG], oci-archive:PATH[:TAG],
+   * docker-archive:PATH[:TAG], inside a folder that the worker's operator allowed.
+   */
   image: string
+  /** When a registry is asked what the image's name stands for. Default IF_NOT_PRESENT. */
+  pull?: Pull
   /** Replaces the image's Cmd. */
   args?: readonly string[]
   /** Set, even if empty: replaces the image's Entrypoint; the image's Cmd is not used then. */

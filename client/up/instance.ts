@@ -21,6 +21,8 @@ export interface Instance {
   installAt: string
   redisSocket: string
   redisData: string
+  /** What the worker knows of images in registries. */
+  images: string
   credentials: string
 }
 
@@ -42,8 +44,9 @@ export async function makeInstance(name: string, stateFolder: string, user: User
     redisSocket: join(redisFolder, 'redis.sock'),
     redisData: join(state, 'redis'),
     credentials: join(runtime, 'credentials'),
+    images: join(state, 'images'),
   }
-  for (const folder of [redisFolder, instance.redisData, instance.credentials]) await ownFolder(folder, user)
+  for (const folder of [redisFolder, instance.redisData, instance.credentials, instance.images]) await ownFolder(folder, user)
   return instance
 }
 

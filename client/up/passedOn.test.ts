@@ -16,6 +16,28 @@ test('each part gets its own flags, in its own spelling', () => {
   judge({ listen: '127.0.0.1:1', name: 'x', workerArgs, controlArgs })
 })
 
+test('what is said of registries may be said several times', () => {
+  const { workerArgs } = parse(
+    '--registry-allow',
+    'a.example',
+    'b.example:5000',
+    '--registry-mirror',
+    'docker.io=https://m.example',
+  )
+  const expected = [
+    '--registry-mirror',
+    'docker.io=https://m.example',
+    '--registry-allow',
+    'a.example',
+    '--registry-allow',
+    'b.example:5000',
+  ]
+  assert.deepEqual(workerArgs, expected)
+  judge({ listen: '127.0.0.1:1', name: 'x', workerArgs, controlArgs: [] })
+  const wrong = { workerArgs: ['--registry-mirror', 'docker.io'], controlArgs: [] }
+  assert.throws(() => judge({ listen: '127.0.0.1:1', name: 'x', ...wrong }), /HOST=URL/)
+})
+
 test('what control or worker would refuse is refused before anything starts', () => {
   const none = { workerArgs: [], controlArgs: [] }
   assert.throws(() => judge({ listen: '0.0.0.0:1', name: 'x', ...none }), /loopback/)

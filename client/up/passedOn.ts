@@ -19,6 +19,14 @@ const workerSwitches: Record<string, string> = {
   'allow-emulation': 'where KVM boots no guest, emulate one for runs that require a microVM: no security boundary',
 }
 
+/** For the worker, and each may be given several times. */
+const registryFlags: Record<string, string> = {
+  'registry-mirror': 'HOST=URL: is asked before HOST',
+  'registry-plain-http': 'HOST[:PORT]: speaks no TLS',
+  'registry-allow': 'HOST[:PORT]: may have a private address',
+  'registry-realm': 'HOST=HOST: a token service that credentials of the first host may be shown to',
+}
+
 const controlFlags: Record<string, string> = {
   'max-waiting-runs': 'more are refused',
   'max-retention-ms': 'highest spec.retention_ms; also lowers the default',
@@ -36,6 +44,7 @@ export interface PassedOn {
 }
 
 export function addPassedOn(command: Command): void {
+  for (const [name, meaning] of Object.entries(registryFlags)) command.option(`--${name} <value...>`, meaning)
   for (const [name, meaning] of Object.entries({ ...workerFlags, ...controlFlags })) command.option(`--${name} <n>`, meaning)
   for (const [name, meaning] of Object.entries(workerSwitches)) command.option(`--${name}`, meaning)
 }
@@ -45,10 +54,12 @@ export function passedOn(flags: Readonly<Record<string, unknown>>): PassedOn {
   const take = (names: Record<string, string>) =>
     Object.keys(names).flatMap((name) => {
       const value = given(name)
-      return typeof value === 'string' ? [`--${name}`, value] : []
+      const values = Array.isArray(value) ? value : [value]
+      return values.flatMap((value) => (typeof value === 'string' ? [`--${name}`, value] : []))
     })
   const switches = Object.keys(workerSwitches).filter((name) => given(name) === true)
-  return { workerArgs: [...take(workerFlags), ...switches.map((name) => `--${name}`)], controlArgs: take(controlFlags) }
+  const workerArgs = [...take(workerFlags), ...take(registryFlags), ...switches.map((name) => `--${name}`)]
+  return { workerArgs, controlArgs: take(controlFlags) }
 }
 
 /** Throws (or, for what commander finds, tells and exits) as the process itself would. */
@@ -59,9 +70,12 @@ export function judge({
   controlArgs,
   ...files
 }: PassedOn & CredentialFiles & { listen: string; name: string }): void {
-  const { tlsCert, tlsKey, tokenFile } = files
-  const credentials = Object.entries({ '--tls-cert': tlsCert, '--tls-key': tlsKey, '--token-file': tokenFile })
-  const named = credentials.flatMap(([flag, file]) => (file === undefined ? [] : [flag, file]))
+  const { tlsCert, tlsKey, tokenFile, sealKeyFile, registryConfig, registryCa } = files
+  const given = (all: Record<string, string | undefined>) =>
+    Object.entries(all).flatMap(([flag, file]) => (file === undefined ? [] : [flag, file]))
+  const seal = { '--seal-key-file': sealKeyFile }
+  const named = given({ '--tls-cert': tlsCert, '--tls-key': tlsKey, '--token-file': tokenFile, ...seal })
+  const workersOwn = given({ '--registry-config': registryConfig, '--registry-ca': registryCa, ...seal })
   parseControlConfig(['--redis', '/', '--listen', listen, ...named, ...controlArgs])
-  parseWorkerConfig(['--redis', '/', '--name', name, ...workerArgs])
+  parseWorkerConfig(['--redis', '/', '--name', name, ...workersOwn, ...workerArgs])
 }

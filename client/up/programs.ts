@@ -29,7 +29,15 @@ export function redisProgram(installation: Installation, instance: Instance, max
 
 export function nodeProgram(installation: Installation, instance: Instance, name: 'control' | 'worker', args: string[]): Program {
   const command = [process.execPath, '--enable-source-maps', join('dist', name, 'main.js'), ...args]
-  return { name, ...stepDown(installation, instance, command, []), ready: 'line' }
+  const program = stepDown(installation, instance, command, [])
+  const env = name === 'worker' ? { ...program.env, ...proxySettings() } : program.env
+  return { name, ...program, env, ready: 'line' }
+}
+
+/** How this machine reaches registries. In the environment, for a proxy's URL may hold a password, and everybody sees arguments. */
+function proxySettings(): Record<string, string> {
+  const names = ['http_proxy', 'https_proxy', 'no_proxy'].flatMap((name) => [name, name.toUpperCase()])
+  return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])))
 }
 
 /** As the instance's user, without any privilege, seeing the installation read-only; dies with the supervisor. */

@@ -95,9 +95,19 @@ export class Service {
     const store = redis ?? instance.redisSocket
     await this.#judgeRedis(store)
 
-    const controlArguments = ['--redis', store, '--listen', listen, ...credentials, ...controlArgs]
+    const controlArguments = ['--redis', store, '--listen', listen, ...credentials.controlArgs, ...controlArgs]
     const folders = images.flatMap((folder) => ['--images', resolve(folder)])
-    const workerArguments = ['--redis', store, '--name', name, '--state', instance.state, ...folders, ...workerArgs]
+    const workerArguments = [
+      '--redis',
+      store,
+      '--name',
+      name,
+      '--state',
+      instance.state,
+      ...folders,
+      ...credentials.workerArgs,
+      ...workerArgs,
+    ]
     const control = new Child(nodeProgram(installation, instance, 'control', controlArguments), this.log)
     const worker = new Child(nodeProgram(installation, instance, 'worker', workerArguments), this.log)
     await this.#run([control, worker], signal)

@@ -19,7 +19,8 @@
 -- KEYS[17] BullMQ's key 8
 -- KEYS[18] BullMQ's key 9
 -- ARGV run, spec digest ('' without idempotency key), most runs that may wait, spec, limits, queue, submitted ms, start within ms ('' for
---      no deadline), retention ms, stdin ('1' by Attach), event, BullMQ's script, its three arguments
+--      no deadline), retention ms, stdin ('1' by Attach), event, sealed registry credential ('' for
+--      none), its expiry in ms, how long an attempt needs it ('running' or 'ended'), BullMQ's script, its three arguments
 -- Result: {'created', run, id of the first event} | {'known', run} | {'conflict', run} | {'full'}
 --- @include bullmq
 
@@ -47,6 +48,10 @@ if ARGV[8] ~= '' then
   redis.call('ZADD', KEYS[6], deadline, run)
 end
 if ARGV[10] == '1' then redis.call('HSET', KEYS[1], 'stdin', 1) end
+if ARGV[12] ~= '' then
+  redis.call('HSET', KEYS[1], 'credential', ARGV[14])
+  redis.call('SET', KEYS[1] .. ':credential', ARGV[12], 'PX', ARGV[13])
+end
 if digest ~= '' then
   redis.call('HSET', KEYS[1], 'idempotency', KEYS[9])
   redis.call('SET', KEYS[9], run .. ' ' .. digest)
@@ -54,5 +59,5 @@ end
 redis.call('ZADD', KEYS[8], 0, run)
 redis.call('ZADD', KEYS[5] .. 'QUEUED', 0, run)
 local event = redis.call('XADD', KEYS[2], '*', 'e', ARGV[11])
-addJob(10, 12)
+addJob(10, 15)
 return { 'created', run, event }

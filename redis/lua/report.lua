@@ -45,6 +45,7 @@ if ARGV[4] ~= '' and state == 'STARTING' then
   state = 'RUNNING'
   redis.call('HSET', KEYS[1], 'started', ARGV[3])
   redis.call('XADD', KEYS[2], '*', 'e', ARGV[4])
+  if redis.call('HGET', KEYS[1], 'credential') == 'running' then redis.call('UNLINK', KEYS[1] .. ':credential') end
 end
 if #fresh > 0 then
   redis.call('HSET', KEYS[1], 'out1', next['1'], 'out2', next['2'])

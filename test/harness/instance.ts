@@ -24,6 +24,8 @@ const marks: Record<Part, string> = {
 export interface InstanceOptions {
   /** More arguments of `caisson up`. */
   args?: string[]
+  /** Added to the environment of `caisson up`. */
+  env?: Record<string, string>
   /** Default 127.0.0.1 and a free port. */
   listen?: string
   connect?: Parameters<typeof Caisson.connect>[0]
@@ -54,6 +56,7 @@ export class Instance {
     const folders = ['--images', images, '--images', join(folder, 'images')]
     const up = spawn(process.execPath, [command, ...args, ...folders, ...(options.args ?? [])], {
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...options.env },
     })
     let log = ''
     up.stdout.on('data', (data) => {

@@ -8,6 +8,8 @@ import { findInstallation, requireBinaries } from '../../client/up/installation.
 import { temporaryFolder } from '../../worker/image/fixture.js'
 import { Images } from '../../worker/image/images.js'
 import { defaultLayerLimits, LayerStore } from '../../worker/image/layers/store.js'
+import { registryOptions } from '../../worker/image/registry/options.js'
+import { Registries } from '../../worker/image/registry/registries.js'
 import { ImageFolders } from '../../worker/image/sources/folders.js'
 
 export class Launcher implements AsyncDisposable {
@@ -59,7 +61,7 @@ export class Launcher implements AsyncDisposable {
   async worker(limits = defaultLayerLimits): Promise<Images> {
     const launcherPath = join('/run/caisson', this.name, 'launcher.sock')
     const layers = new LayerStore({ launcherPath, folder: this.store, limits, parallel: 2 })
-    return new Images(await ImageFolders.open([this.images]), layers)
+    return new Images(await ImageFolders.open([this.images]), layers, new Registries(registryOptions({}, {})))
   }
 
   /** The root that a sandbox would see. */

@@ -16,7 +16,7 @@ const gibibyte = 1 << 30
 /** Field as the .proto writes it, and words that the message must hold (a limit, mostly). */
 const refused: [name: string, spec: Partial<RunSpec>, field: string, words?: RegExp][] = [
   ['no image', { image: '' }, 'spec.image'],
-  ['an image of no known kind', { image: 'busybox' }, 'spec.image', /oci/],
+  ['an image of no known kind', { image: 'dir:/images/busybox' }, 'spec.image', /oci/],
   ['a relative path', { image: 'oci:images/busybox' }, 'spec.image', /absolute/],
   ['a path with NUL', { image: 'oci:/a\0b' }, 'spec.image'],
   ['a very long reference', { image: `oci:/${'x'.repeat(5000)}` }, 'spec.image', /4,?096/],

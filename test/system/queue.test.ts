@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunSpec } from '../../client/sdk/model.js'
 import { container, finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
@@ -22,13 +23,16 @@ async function block(): Promise<void> {
 
 const submit = (spec: Partial<RunSpec>) => fixture.caisson.submit(container({ args: ['true'], limits: whole, ...spec }))
 
-// A worker without room claims one more run, which then is next whatever comes: the queue's order is that of the others.
+// A worker without room claims one more run, and fetches a second while it does: these are next, whatever comes. The queue's order is
+// that of the others.
 test('lower numbers first, and in order of submission', { timeout: 60_000 }, async () => {
   const { caisson } = fixture
   await block()
   const submitted: { runId: string; rank: number }[] = []
   const held = await submit({})
+  await submit({})
   await until('the worker holds one', 10_000, async () => (await caisson.get(held.runId)).state !== 'QUEUED')
+  await sleep(500)
   for (const [i, priority] of [5, 0, 5, 1_000_000, 0, 1].entries())
     submitted.push({ runId: (await submit({ priority })).runId, rank: priority * 10 + i })
   await caisson.cancel(blocker)

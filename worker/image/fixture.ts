@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { type Header, pack } from 'tar-stream'
-import { parseReference } from '../../proto/reference.js'
+import { type FileReference, parseReference } from '../../proto/reference.js'
 import { maxConfigBytes, parseConfig } from './documents/config.js'
 import { readVerified, sha256 } from './documents/digest.js'
 import { hostPlatform } from './documents/platform.js'
@@ -27,7 +27,7 @@ export const digestOf = (fill: string) => `sha256:${fill.repeat(64)}`
 
 /** All that is read of an image before any layer is. */
 export async function readImage(folder: string, text: string) {
-  const reference = parseReference(text)
+  const reference = parseReference(text) as FileReference
   const source = await openSource(reference, await ImageFolders.open([folder]))
   const manifest = await source.manifest(reference)
   const config = await readVerified(source.blob(manifest.config), manifest.config, maxConfigBytes)

@@ -6,13 +6,15 @@ import { assertRefused, Layout, layerTar, named, temporaryFolder } from './fixtu
 import { Images } from './images.js'
 import { ScriptedLauncher } from './layers/scripted-launcher.js'
 import { defaultLayerLimits, LayerStore } from './layers/store.js'
+import { registryOptions } from './registry/options.js'
+import { Registries } from './registry/registries.js'
 import { ImageFolders } from './sources/folders.js'
 
 const never = new AbortController().signal
 
 async function imagesOf(folder: string, launcher: ScriptedLauncher): Promise<Images> {
   const layers = new LayerStore({ launcherPath: launcher.path, folder: launcher.store, limits: defaultLayerLimits, parallel: 2 })
-  return new Images(await ImageFolders.open([folder]), layers)
+  return new Images(await ImageFolders.open([folder]), layers, new Registries(registryOptions({}, {})))
 }
 
 test('a reference is read anew only when its index or the store has changed', async () => {
@@ -87,7 +89,7 @@ test('errors name spec.image, or the image', async () => {
   await using folder = await temporaryFolder()
   await using launcher = await ScriptedLauncher.start()
   const images = await imagesOf(folder.path, launcher)
-  await assertRefused(images.prepare('alpine', never), /^spec.image must be oci:PATH/, 'IMAGE_REFERENCE')
+  await assertRefused(images.prepare('docker://alpine', never), /^spec.image must be written without/, 'IMAGE_REFERENCE')
   await assertRefused(images.prepare('oci:/etc', never), /^spec.image: \/etc is not inside/, 'IMAGE_FOLDER_DENIED')
   const layout = await Layout.at(join(folder.path, 'x'))
   const rootfs = { type: 'layers', diff_ids: [] }

@@ -71,6 +71,7 @@ export class World implements AsyncDisposable {
     const host: Host = {
       runs: new Runs(client, queues),
       inbox,
+      credentials: { of: async () => undefined },
       images: { prepare, takeUsed: () => [] },
       pool: new Pool(
         () => prepareContainer(launcher.path),

@@ -12,7 +12,7 @@ local function endRun(run, state, seal, verdict, event, endedMs)
   -- Wakes whoever waits for room in the inbox: the answer to the next try is that the run has ended.
   if field[4] then redis.call('XADD', KEYS[4], 'MAXLEN', 1, '*', 'n', '0') end
   if field[3] then redis.call('SREM', field[3], run) end
-  redis.call('UNLINK', KEYS[3])
+  redis.call('UNLINK', KEYS[3], record .. ':credential')
   for _, key in ipairs({ record, KEYS[2], KEYS[4] }) do redis.call('PEXPIRE', key, retention) end
   if field[2] then redis.call('PEXPIRE', field[2], retention) end
   local now = redis.call('TIME')

@@ -9,6 +9,7 @@ import { ImageError, type ImageReason } from '../failure.js'
 import { ConverterChannel } from './channel.js'
 import { compressionOf } from './compression.js'
 import { orAborted } from './flights.js'
+import type { Slots } from './slots.js'
 
 /** A layer of an image, and how to get at its bytes. */
 export interface Layer {
@@ -18,6 +19,8 @@ export interface Layer {
   /** False where the descriptor's digest is the DiffID, which the converter checks. */
   verifyBlob: boolean
   open(signal: AbortSignal): AsyncIterable<Buffer>
+  /** Where its bytes come slowly it does not wait with, or keep waiting, those that are here. */
+  slots?: Slots
 }
 
 export interface LayerLimits {

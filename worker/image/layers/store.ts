@@ -98,7 +98,7 @@ export class LayerStore {
     onProgress: OnProgress,
   ): Promise<string | undefined> {
     const work = (signal: AbortSignal, report: OnProgress) =>
-      this.#slots.use(async () => {
+      (layer.slots ?? this.#slots).use(async () => {
         signal.throwIfAborted()
         const { launcherPath, limits } = this.#options
         const onBytes = progressOf(layer, report)

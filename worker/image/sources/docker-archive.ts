@@ -1,4 +1,4 @@
-import type { Reference } from '../../../proto/reference.js'
+import type { FileReference } from '../../../proto/reference.js'
 import { maxConfigBytes, parseConfig } from '../documents/config.js'
 import type { Descriptor } from '../documents/descriptor.js'
 import { sha256 } from '../documents/digest.js'
@@ -24,13 +24,13 @@ interface Entry {
  * What `docker save` and skopeo's docker-archive: write. There is no manifest in it: the digest of the image is that of its config, which
  * Docker shows as image ID. Layers may have been compressed since, so that only their DiffIDs, from the config, can be verified.
  */
-export class DockerArchive implements Source {
+export class DockerArchive implements Source<FileReference> {
   readonly layerDigest = 'diffId'
   readonly #blobs = new Map<string, Region>()
 
   constructor(readonly files: Files) {}
 
-  async manifest(reference: Reference): Promise<Manifest> {
+  async manifest(reference: FileReference): Promise<Manifest> {
     const entry = select(await this.#entries(), reference)
     const config = await this.#config(entry.config)
     const layers = await this.#layers(entry.layers, config.diffIds)
@@ -104,7 +104,7 @@ function parseEntry(json: JsonField): Entry {
   }
 }
 
-function select(entries: Entry[], { path, tag }: Reference): Entry {
+function select(entries: Entry[], { path, tag }: FileReference): Entry {
   const wanted = tag === undefined ? undefined : familiar(tag)
   const matches = entries.filter(({ repoTags }) => wanted === undefined || repoTags.some((name) => familiar(name) === wanted))
   const [first, ...others] = matches

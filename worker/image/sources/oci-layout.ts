@@ -1,4 +1,4 @@
-import type { Reference } from '../../../proto/reference.js'
+import type { FileReference } from '../../../proto/reference.js'
 import type { Descriptor, IndexEntry } from '../documents/descriptor.js'
 import { readVerified } from '../documents/digest.js'
 import { JsonField } from '../documents/json.js'
@@ -13,12 +13,12 @@ import type { Source } from './source.js'
 const maxMarkerBytes = 4096
 
 /** An OCI image layout, in a folder or in a tar. */
-export class OciLayout implements Source {
+export class OciLayout implements Source<FileReference> {
   readonly layerDigest = 'blob'
 
   constructor(readonly files: Files) {}
 
-  async manifest(reference: Reference): Promise<Manifest> {
+  async manifest(reference: FileReference): Promise<Manifest> {
     await this.#checkMarker()
     const index = await (await this.#file('index.json')).read(maxManifestBytes)
     const entries = select(parseIndex(index, `index.json in ${this.files.label}`), reference)
@@ -53,7 +53,7 @@ export class OciLayout implements Source {
   }
 }
 
-function select(entries: IndexEntry[], { path, tag, digest }: Reference): IndexEntry[] {
+function select(entries: IndexEntry[], { path, tag, digest }: FileReference): IndexEntry[] {
   const named = entries.filter(
     (entry) => (tag === undefined || entry.name === tag) && (digest === undefined || entry.digest === digest),
   )

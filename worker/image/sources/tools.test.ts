@@ -6,7 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { parseReference } from '../../../proto/reference.js'
+import { type FileReference, parseReference } from '../../../proto/reference.js'
 import { parseConfig } from '../documents/config.js'
 import { readVerified, sha256 } from '../documents/digest.js'
 import { Layout, layerTar, named, tarOf, temporaryFolder, types, writeDockerArchive } from '../fixture.js'
@@ -19,7 +19,7 @@ const run = (program: string, ...args: string[]) =>
 
 /** Everything, layers too, checked as the worker and the converter check it. */
 async function readAll(text: string) {
-  const reference = parseReference(text.replace('@', `${folder.path}/`))
+  const reference = parseReference(text.replace('@', `${folder.path}/`)) as FileReference
   const source = await openSource(reference, await ImageFolders.open([folder.path]))
   const manifest = await source.manifest(reference)
   const config = parseConfig(await readVerified(source.blob(manifest.config), manifest.config, 8 << 20), manifest.config.digest)

@@ -1,0 +1,73 @@
+// An image of a registry on this host that was never seen: from submit to verdict, against fetching it, and against decompressing its layers.
+
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { images } from '../../test/harness/images.js'
+import { Instance } from '../../test/harness/instance.js'
+import { Registry } from '../../test/harness/registry.js'
+import { type Bench, type Row, runTrue, trueSpec } from '../bench.js'
+import { median } from '../statistics.js'
+import { baseLayer, time } from './image.js'
+
+export const pulls: Row = {
+  ids: ['pull', 'pull-gzip'],
+  async measure(bench: Bench) {
+    const folder = await mkdtemp(join(tmpdir(), 'caisson-bench-pull-'))
+    const registry = await Registry.start(folder)
+    const times = { pull: [] as number[], skopeo: [] as number[], gzip: [] as number[] }
+    try {
+      await registry.push(`oci:${images}/debian:latest`, 'debian:latest')
+      const spec = { ...trueSpec, image: `${registry.host}/debian:latest` }
+      for (let i = 0; i < bench.samples; i++) {
+        if (i % 10 === 0) bench.say(`pull, ${i} of ${bench.samples}`)
+        const instance = await Instance.start({ args: ['--registry-plain-http', registry.host] })
+        try {
+          times.pull.push(await runTrue(instance, spec))
+        } finally {
+          await instance.stop()
+        }
+        times.skopeo.push(await copyAndUnpack(registry, folder))
+        times.gzip.push(time(() => execFileSync('sh', ['-c', 'gzip -dc "$0" > /dev/null', baseLayer()])))
+      }
+    } finally {
+      await registry.stop()
+      await rm(folder, { recursive: true })
+    }
+    const [value, unit] = [median(times.pull), 'ms']
+    return [
+      {
+        id: 'pull',
+        value,
+        unit,
+        peer: { name: 'skopeo copy, umoci unpack', value: median(times.skopeo) },
+        goal: { ratioAtMost: 0.4 },
+      },
+      {
+        id: 'pull-gzip',
+        value,
+        unit,
+        peer: { name: 'gzip -dc of its layers', value: median(times.gzip) },
+        goal: { ratioAtMost: 1.3 },
+      },
+    ]
+  },
+}
+
+/** What a tool has to do before it could run anything. */
+async function copyAndUnpack({ host }: Registry, folder: string): Promise<number> {
+  const layout = join(folder, 'copy')
+  const took = time(() => {
+    execFileSync('skopeo', [
+      'copy',
+      '--quiet',
+      '--src-tls-verify=false',
+      `docker://${host}/debian:latest`,
+      `oci:${layout}:latest`,
+    ])
+    execFileSync('umoci', ['unpack', '--image', `${layout}:latest`, join(folder, 'bundle')], { stdio: 'ignore' })
+  })
+  for (const name of ['copy', 'bundle']) await rm(join(folder, name), { recursive: true })
+  return took
+}

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { after, before, test } from 'node:test'
+import type { Redis } from 'ioredis'
+import { credentialKey } from '../proto/keys.js'
+import { caisson } from '../proto/messages.js'
+import { Seal } from '../proto/seal.js'
+import { Credentials } from './credentials.js'
+import { Queues } from './queue.js'
+import { Runs } from './runs.js'
+import { type ScratchRedis, scratchRedis } from './scratch.js'
+import { Submissions } from './submissions.js'
+import { verdictOf } from './verdicts.js'
+
+const { Effect } = caisson.v1
+const placement = { workerId: 'w1', backend: caisson.v1.Backend.BACKEND_CONTAINER }
+const seal = new Seal(randomBytes(32))
+
+let scratch: ScratchRedis
+let redis: Redis
+let queues: Queues
+let runs: Runs
+let submissions: Submissions
+let credentials: Credentials
+
+before(async () => {
+  scratch = await scratchRedis()
+  redis = scratch.connect()
+  queues = new Queues(redis)
+  await queues.ready()
+  runs = new Runs(redis, queues)
+  submissions = new Submissions(redis, queues)
+  credentials = new Credentials(redis)
+})
+after(async () => {
+  await queues.close()
+  await scratch[Symbol.asyncDispose]()
+})
+
+async function submitted(spec: caisson.v1.IRunSpec = {}, secret = 'hush'): Promise<string> {
+  const answer = await submissions.create({
+    ...{ spec: { image: 'alpine', ...spec }, limits: { wallMs: 1000 }, queue: 'container', idempotencyKey: '', message: '' },
+    ...{ retentionMs: 60_000, maxWaiting: 1000 },
+    ...(secret !== '' && { sealCredential: (runId: string) => seal.close(Buffer.from(secret), runId) }),
+  })
+  assert.ok(answer.outcome === 'created')
+  return answer.runId
+}
+
+async function read(runId: string): Promise<string | undefined> {
+  const sealed = await credentials.of(runId)
+  return typeof sealed === 'string' ? sealed : seal.open(sealed, runId)?.toString()
+}
+
+async function claimed(runId: string, attempt = 1): Promise<void> {
+  assert.ok(await runs.claim(runId, attempt, placement))
+  assert.ok(await runs.starting(runId, attempt, 'sha256:00'))
+}
+
+test('kept sealed, for a day at most, until the program runs', async () => {
+  const runId = await submitted()
+  const ttl = await redis.pttl(credentialKey(runId))
+  assert.ok(ttl > 86_390_000 && ttl <= 86_400_000)
+  assert.ok(!(await redis.getBuffer(credentialKey(runId)))?.includes('hush'))
+  assert.equal(await read(runId), 'hush')
+  await claimed(runId)
+  assert.equal(await read(runId), 'hush')
+  assert.ok(await runs.running(runId, 1))
+  assert.equal(await redis.exists(credentialKey(runId)), 0)
+  assert.equal(await read(runId), 'lost')
+})
+
+test('no longer than the run may wait', async () => {
+  const ttl = await redis.pttl(credentialKey(await submitted({ startWithinMs: 5000 })))
+  assert.ok(ttl > 0 && ttl <= 5000)
+})
+
+test('the next attempt has it', async () => {
+  const runId = await submitted()
+  await claimed(runId)
+  assert.ok(await runs.requeue(runId, 1, 'lost'))
+  assert.equal(await read(runId), 'hush')
+  await claimed(runId, 2)
+  assert.ok(await runs.running(runId, 2))
+  assert.equal(await read(runId), 'lost')
+})
+
+test('where a program may run again, until the end', async () => {
+  const runId = await submitted({ retryAfterStart: true })
+  await claimed(runId)
+  assert.ok(await runs.running(runId, 1))
+  assert.equal(await read(runId), 'hush')
+  assert.ok(await runs.end(runId, 1, verdictOf('EXITED', Effect.COMPLETED, '')))
+  assert.equal(await redis.exists(credentialKey(runId)), 0)
+})
+
+test('cancelled in the queue, it is gone', async () => {
+  const runId = await submitted()
+  await submissions.cancel(runId)
+  assert.equal(await redis.exists(credentialKey(runId)), 0)
+})
+
+test('a run without one has none', async () => {
+  assert.equal(await read(await submitted({}, '')), 'none')
+})

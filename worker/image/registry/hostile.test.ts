@@ -1,0 +1,463 @@
+// Registries that lie, stall, lead astray or want what is not theirs.
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { test } from 'node:test'
+import { sha256 } from '../documents/digest.js'
+import type { ImageReason } from '../failure.js'
+import { assertRefused, layerTar, types } from '../fixture.js'
+import { Credential } from './credential.js'
+import type { Patience, RegistryFlags } from './options.js'
+import { Content, type Handler, pull, registriesOf, Scripted } from './scripted.js'
+
+const tar = await layerTar('hello')
+const secret = 'hush-hush-4711'
+const credential = Credential.password('user', secret)
+const encoded = Buffer.from(`user:${secret}`).toString('base64')
+
+interface Case {
+  name: string
+  reason: ImageReason | 'REGISTRY_UNREACHABLE'
+  message: RegExp
+  content?: Content
+  /** What this registry does otherwise than a good one; true: done. */
+  handler(content: Content, here: string): (...args: Parameters<Handler>) => unknown
+  flags?: (here: string) => RegistryFlags
+  patience?: Partial<Patience>
+}
+
+const redirectTo =
+  (location: string, status = 302): Case['handler'] =>
+  () =>
+  (_, response) =>
+    response.writeHead(status, { location }).end()
+
+const isBlob = (url: string | undefined, content: Content): boolean => url?.endsWith(sha256(content.layers[0] as Buffer)) ?? false
+
+/** Everything right but the layer. */
+const layerBy =
+  (answer: (response: Parameters<Handler>[1], blob: Buffer) => unknown): Case['handler'] =>
+  (content) =>
+  (request, response) =>
+    isBlob(request.url, content) ? answer(response, content.layers[0] as Buffer) : content.serve(request, response)
+
+const cases: Case[] = [
+  {
+    name: 'redirect to cloud metadata',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /169\.254\.169\.254, for which plain HTTP is not allowed/,
+    handler: redirectTo('http://169.254.169.254/latest/meta-data/'),
+  },
+  {
+    name: 'redirect to cloud metadata with TLS',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /169\.254\.169\.254 has a private address/,
+    handler: redirectTo('https://169.254.169.254/'),
+  },
+  {
+    name: 'redirect to loopback',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /127\.0\.0\.2:1 has a private address/,
+    handler: redirectTo('https://127.0.0.2:1/'),
+  },
+  {
+    name: 'redirect to loopback in disguise',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /127\.0\.0\.1 has a private/,
+    handler: redirectTo('https://0x7f.1/'),
+  },
+  {
+    name: 'redirect to IPv6 loopback',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /\[::1\]:9 has a private/,
+    handler: redirectTo('https://[::1]:9/'),
+  },
+  {
+    name: 'redirect to a mapped address',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /private/,
+    handler: redirectTo('https://[::ffff:127.0.0.1]/'),
+  },
+  {
+    name: 'redirect to a name that is private',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /localhost:9 has a private/,
+    handler: redirectTo('https://localhost:9/'),
+  },
+  {
+    name: 'redirect to plain HTTP elsewhere',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /8\.8\.8\.8/,
+    handler: redirectTo('http://8.8.8.8/'),
+  },
+  { name: 'redirect to a file', reason: 'IMAGE_REGISTRY_DENIED', message: /not http/, handler: redirectTo('file:///etc/passwd') },
+  {
+    name: 'redirect with a user',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /a user in it/,
+    handler: redirectTo('https://user:pw@8.8.8.8/'),
+  },
+  {
+    name: 'redirect nowhere',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /nowhere/,
+    handler: () => (_, response) => response.writeHead(302).end(),
+  },
+  {
+    name: 'redirects without end',
+    reason: 'IMAGE_REGISTRY_PROTOCOL',
+    message: /more than 5 times/,
+    handler: () => (request, response) => response.writeHead(307, { location: `${request.url}x` }).end(),
+  },
+  {
+    name: 'an endless manifest',
+    reason: 'IMAGE_TOO_LARGE',
+    message: /more than the 4194304 bytes/,
+    handler: () => (_, response) => endless(response.writeHead(200, { 'content-type': types.manifest })),
+  },
+  {
+    name: 'an endless layer',
+    reason: 'IMAGE_DIGEST_MISMATCH',
+    message: /longer than its descriptor/,
+    handler: layerBy((response) => endless(response)),
+  },
+  {
+    name: 'a layer of other bytes',
+    reason: 'IMAGE_DIGEST_MISMATCH',
+    message: /other bytes/,
+    handler: layerBy((response, blob) => response.end(Buffer.alloc(blob.length))),
+  },
+  {
+    name: 'a layer that is shorter',
+    reason: 'IMAGE_DIGEST_MISMATCH',
+    message: /ended after 100 bytes/,
+    handler: layerBy((response, blob) => response.end(blob.subarray(0, 100))),
+  },
+  {
+    name: 'a layer whose size is a lie',
+    content: new Content([tar], { size: 5 }),
+    reason: 'IMAGE_DIGEST_MISMATCH',
+    message: /longer than its descriptor says \(5/,
+    handler: (content) => content.serve,
+  },
+  {
+    name: 'a layer that is said to be encoded',
+    reason: 'IMAGE_DIGEST_MISMATCH',
+    message: /other bytes|ended after|longer/,
+    handler: layerBy((response, blob) => response.writeHead(200, { 'content-encoding': 'gzip' }).end(randomBytes(blob.length))),
+  },
+  {
+    name: 'a manifest with a content-encoding',
+    reason: 'IMAGE_REGISTRY_PROTOCOL',
+    message: /content-encoding/,
+    handler: () => (_, response) => response.writeHead(200, { 'content-encoding': 'gzip' }).end('x'),
+  },
+  {
+    name: 'a layer drop by drop',
+    reason: 'IMAGE_REGISTRY_PROTOCOL',
+    message: /comes too slowly: \d+ of/,
+    handler: layerBy((response, blob) => drip(response, blob, 50)),
+    patience: { blobMs: 700 },
+  },
+  {
+    name: 'a manifest drop by drop',
+    reason: 'REGISTRY_UNREACHABLE',
+    message: /too long to answer/,
+    handler: () => (_, response) => drip(response, Buffer.alloc(1000), 50),
+    patience: { answerMs: 300, tries: 2 },
+  },
+  {
+    name: 'no answer at all',
+    reason: 'REGISTRY_UNREACHABLE',
+    message: /cannot be reached|too long/,
+    handler: () => () => {},
+    patience: { idleMs: 100, tries: 2 },
+  },
+  {
+    name: 'a bomb of headers',
+    reason: 'IMAGE_REGISTRY_PROTOCOL',
+    message: /no proper HTTP/,
+    handler: () => (_, response) => response.writeHead(200, { x: 'x'.repeat(100_000) }).end(),
+  },
+  {
+    name: 'no HTTP',
+    reason: 'IMAGE_REGISTRY_PROTOCOL',
+    message: /no proper HTTP/,
+    handler: () => (request) => request.socket.end('SSH-2.0-OpenSSH_9.2\r\n\r\n'),
+  },
+  {
+    name: 'always too many requests',
+    reason: 'IMAGE_RATE_LIMITED',
+    message: /too many requests \(429\)/,
+    handler: () => (_, response) => response.writeHead(429).end(secret),
+  },
+  {
+    name: 'too many requests for an hour',
+    reason: 'IMAGE_RATE_LIMITED',
+    message: /asks to wait 3600 s/,
+    handler: () => (_, response) => response.writeHead(429, { 'retry-after': '3600' }).end(),
+  },
+  {
+    name: 'always failing',
+    reason: 'REGISTRY_UNREACHABLE',
+    message: /status 503/,
+    handler: () => (_, response) => response.writeHead(503).end(),
+  },
+  {
+    name: 'nothing there',
+    reason: 'IMAGE_NOT_FOUND',
+    message: /answered 404 MANIFEST_UNKNOWN/,
+    handler: () => (_, response) => response.writeHead(404).end('{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'),
+  },
+  {
+    name: 'an error that repeats secrets',
+    reason: 'IMAGE_UNAUTHORIZED',
+    message: /answered 403: not/,
+    handler: () => (_, response) => response.writeHead(403).end(JSON.stringify({ errors: [{ code: secret, message: secret }] })),
+  },
+  {
+    name: 'a challenge that is none',
+    reason: 'IMAGE_REGISTRY_PROTOCOL',
+    message: /WWW-Authenticate/,
+    handler: () => (_, response) => response.writeHead(401, { 'www-authenticate': 'Bearer realm="a' }).end(),
+  },
+  {
+    name: 'a token service at a private address',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /private/,
+    handler: challenge('https://127.0.0.9:1/token'),
+  },
+  {
+    name: 'a token service without TLS',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /token service without TLS/,
+    handler: challenge('http://8.8.8.8/token'),
+  },
+  {
+    name: 'a token service with a user',
+    reason: 'IMAGE_REGISTRY_DENIED',
+    message: /a user in its URL/,
+    handler: challenge('https://a:b@8.8.8.8/token'),
+  },
+  { name: 'an index that holds itself', reason: 'IMAGE_TOO_LARGE', message: /at most 4 deep/, handler: looping },
+  {
+    name: 'schema 1',
+    reason: 'IMAGE_UNSUPPORTED',
+    message: /schema 1/,
+    handler: () => (_, response) =>
+      response.setHeader('content-type', 'application/vnd.docker.distribution.manifest.v1+prettyjws').end('{"schemaVersion":1}'),
+  },
+  {
+    name: 'a page for people',
+    reason: 'IMAGE_UNSUPPORTED',
+    message: /no image manifest \(media type text\/html\)/,
+    handler: () => (_, response) => response.setHeader('content-type', 'text/html').end('<html>'),
+  },
+  {
+    name: 'something else than JSON',
+    reason: 'IMAGE_MALFORMED',
+    message: /is not JSON/,
+    handler: () => (_, response) => response.setHeader('content-type', types.manifest).end('hello'),
+  },
+  {
+    name: 'another manifest than its type says',
+    reason: 'IMAGE_MALFORMED',
+    message: /its descriptor says/,
+    handler: (content) => (request, response) =>
+      request.url?.includes('/manifests/')
+        ? response.setHeader('content-type', types.dockerManifest).end(content.documents.get('latest')?.bytes)
+        : undefined,
+  },
+]
+
+for (const { name, reason, message, handler, flags, patience, content = new Content([tar]) } of cases) {
+  test(`refused: ${name}`, async () => {
+    let answer: Handler = () => {}
+    await using registry = await Scripted.start((...args) => answer(...args))
+    answer = handler(content, registry.host)
+    const registries = registriesOf(flags?.(registry.host) ?? { plainHttp: [registry.host] }, patience)
+    try {
+      const pulling = pull(registries, `${registry.host}/a:latest`)
+      const error = await pulling.then(
+        () => assert.fail('not refused'),
+        (error: unknown) => error as Error & { reason: string },
+      )
+      assert.equal(error.reason, reason, `${error.stack}`)
+      assert.match(error.message, message)
+      assert.match(error.message, /^(?:image 127\.0\.0\.1:\d+\/a:latest: |blob sha256:)/)
+      assert.doesNotMatch(error.message, new RegExp(secret))
+    } finally {
+      await registries.close()
+    }
+  })
+}
+
+test('a manifest asked for by digest is that one', async () => {
+  const content = new Content([tar])
+  await using registry = await Scripted.start((_, response) => {
+    response.setHeader('content-type', types.manifest)
+    // Not believed either.
+    response.setHeader('docker-content-digest', `sha256:${'a'.repeat(64)}`)
+    response.end(content.documents.get('latest')?.bytes)
+  })
+  const registries = registriesOf({ plainHttp: [registry.host] })
+  await assertRefused(
+    pull(registries, `${registry.host}/a@sha256:${'a'.repeat(64)}`),
+    /holds other bytes/,
+    'IMAGE_DIGEST_MISMATCH',
+  )
+  await registries.close()
+})
+
+test('foreign layers are asked of the registry, wherever their urls lead', async () => {
+  await using elsewhere = await Scripted.start((_, response) => response.end())
+  const layer = {
+    urls: [`http://${elsewhere.host}/layer`],
+    mediaType: 'application/vnd.docker.image.rootfs.foreign.diff.tar.gzip',
+  }
+  const content = new Content([tar], { layer })
+  await using registry = await Scripted.start(content.serve)
+  const registries = registriesOf({ plainHttp: [registry.host, elsewhere.host] })
+  assert.deepEqual(await pull(registries, `${registry.host}/a`), content.layers)
+  content.blobs.delete(sha256(content.layers[0] as Buffer))
+  await assertRefused(pull(registries, `${registry.host}/a`), /answered 404/, 'IMAGE_NOT_FOUND')
+  assert.equal(elsewhere.seen.length, 0)
+  await registries.close()
+})
+
+test('what a redirect leads to sees no credential, nor does what it leads back to; and it may not ask for one', async () => {
+  const content = new Content([tar])
+  await using storage = await Scripted.start((request, response) => {
+    if (request.url?.includes('/ask/')) return response.writeHead(401, { 'www-authenticate': 'Basic realm="give"' }).end()
+    if (request.url?.includes('/back/'))
+      return response.writeHead(307, { location: `http://${registry.host}/plain${request.url}` }).end()
+    return content.serve(request, response)
+  })
+  let way = 'storage'
+  await using registry = await Scripted.start((request, response) => {
+    if (request.url?.startsWith('/plain')) return content.serve(request, response)
+    if (request.headers.authorization !== `Basic ${encoded}`) {
+      return response.writeHead(401, { 'www-authenticate': 'Basic realm="here"' }).end()
+    }
+    if (request.url?.includes('/manifests/')) return content.serve(request, response)
+    return response.writeHead(307, { location: `http://${storage.host}/${way}${request.url}` }).end()
+  })
+  const registries = registriesOf({ plainHttp: [registry.host, storage.host] })
+  for (way of ['storage', 'back']) assert.deepEqual(await pull(registries, `${registry.host}/a`, credential), content.layers)
+  const plain = registry.seen.filter(({ url }) => url.startsWith('/plain'))
+  assert.ok(plain.length > 0 && plain.every(({ authorization }) => authorization === undefined))
+  way = 'ask'
+  await assertRefused(pull(registries, `${registry.host}/a`, credential), /answered 401/, 'IMAGE_UNAUTHORIZED')
+  assert.ok(storage.seen.length > 0)
+  assert.ok(!storage.heard.includes(encoded) && !storage.heard.includes(secret))
+  await registries.close()
+})
+
+test('a token service elsewhere gets no credential, and a named one does, without redirects', async () => {
+  const content = new Content([tar])
+  await using tokens = await Scripted.start(
+    (request, response) =>
+      request.url?.startsWith('/moved') ? response.writeHead(307, { location: '/token' }).end() : response.end('{"token":"t0k"}'),
+    '127.0.0.3',
+  )
+  let realm = `http://${tokens.host}/token`
+  await using registry = await Scripted.start((request, response) =>
+    request.headers.authorization === 'Bearer t0k'
+      ? content.serve(request, response)
+      : response
+          .writeHead(401, { 'www-authenticate': `Bearer realm="${realm}",service="s",scope="repository:a:pull,push"` })
+          .end(),
+  )
+  const plainHttp = [registry.host, tokens.host]
+  const careful = registriesOf({ plainHttp })
+  await assertRefused(
+    pull(careful, `${registry.host}/a`, credential),
+    /--registry-realm 127\.0\.0\.1:\d+=127\.0\.0\.3/,
+    'IMAGE_REGISTRY_DENIED',
+  )
+  assert.equal(tokens.seen.length, 0)
+  // Without anything to lose, it may be anywhere.
+  assert.deepEqual(await pull(careful, `${registry.host}/a`), content.layers)
+  assert.equal(tokens.seen.length, 1)
+  assert.equal(tokens.seen[0]?.authorization, undefined)
+  assert.equal(new URLSearchParams(tokens.seen[0]?.url.split('?')[1]).get('scope'), 'repository:a:pull')
+
+  const told = registriesOf({ plainHttp, realms: [`${registry.host}=${tokens.host}`] })
+  assert.deepEqual(await pull(told, `${registry.host}/a`, credential), content.layers)
+  assert.equal(tokens.seen.at(-1)?.authorization, `Basic ${encoded}`)
+  // The registry gets the token alone.
+  assert.ok(!registry.heard.includes(encoded))
+
+  realm = `http://${tokens.host}/moved`
+  const again = registriesOf({ plainHttp, realms: [`${registry.host}=${tokens.host}`] })
+  await assertRefused(pull(again, `${registry.host}/a`, credential), /redirects a request for a token/, 'IMAGE_REGISTRY_DENIED')
+  for (const each of [careful, told, again]) await each.close()
+})
+
+const badTokens: [string, Handler, RegExp][] = [
+  ['endless', (_, response) => endless(response), /more than the 65536 bytes/],
+  ['not JSON', (_, response) => response.end('<html>'), /no token/],
+  ['with a line break', (_, response) => response.end(JSON.stringify({ token: 'a\r\nX-Evil: 1' })), /no token/],
+  ['a number', (_, response) => response.end('{"token":7}'), /no token/],
+  [
+    'refused',
+    (_, response) => response.writeHead(401, { 'www-authenticate': 'Bearer realm="x"' }).end(),
+    /gives no token to an anonymous/,
+  ],
+]
+for (const [name, handler, message] of badTokens) {
+  test(`a token that is ${name}`, async () => {
+    await using tokens = await Scripted.start(handler)
+    await using registry = await Scripted.start((_, response) =>
+      response.writeHead(401, { 'www-authenticate': `Bearer realm="http://${tokens.host}/"` }).end(),
+    )
+    const registries = registriesOf({ plainHttp: [registry.host, tokens.host] })
+    await assertRefused(pull(registries, `${registry.host}/a`), message)
+    await registries.close()
+  })
+}
+
+test('a registry at a private address is for those whom the operator told', async () => {
+  const content = new Content([tar])
+  await using registry = await Scripted.start(content.serve)
+  const registries = registriesOf({})
+  for (const host of [registry.host, registry.host.replace('127.0.0.1', 'localhost'), '169.254.169.254', '[::1]', '10.0.0.1']) {
+    await assertRefused(pull(registries, `${host}/a`), /private address|no host|bad/, undefined)
+  }
+  assert.equal(registry.seen.length, 0)
+  await registries.close()
+})
+
+function endless(response: Parameters<Handler>[1]): void {
+  const chunk = Buffer.alloc(64 << 10)
+  const more = () => {
+    while (!response.destroyed && response.write(chunk));
+    if (!response.destroyed) response.once('drain', more)
+  }
+  more()
+}
+
+function drip(response: Parameters<Handler>[1], bytes: Buffer, everyMs: number): void {
+  let at = 0
+  const timer = setInterval(() => response.write(bytes.subarray(at, ++at)), everyMs)
+  response.on('close', () => clearInterval(timer))
+}
+
+function challenge(realm: string): Case['handler'] {
+  return () => (_, response) => response.writeHead(401, { 'www-authenticate': `Bearer realm="${realm}",service="x"` }).end()
+}
+
+/** As it cannot hold its own digest, each level is made when it is asked for, by a registry that would rather go on for ever. */
+function looping(content: Content): Handler {
+  const bytes = (deeper: string, size: number) =>
+    Buffer.from(
+      JSON.stringify({ schemaVersion: 2, mediaType: types.index, manifests: [{ mediaType: types.index, digest: deeper, size }] }),
+    )
+  let level = content.documents.get('latest')?.bytes as Buffer
+  for (let depth = 0; depth < 20; depth++) {
+    const next = bytes(sha256(level), level.length)
+    content.documents.set(sha256(next), { bytes: next, mediaType: types.index })
+    content.documents.set('latest', { bytes: next, mediaType: types.index })
+    level = next
+  }
+  return content.serve
+}
