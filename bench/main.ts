@@ -1,6 +1,9 @@
 // npm run bench: what Caisson's promises of speed are worth on this machine, beside others measured in the same run.
 
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { Bench, type Row } from './bench.js'
 import { chart } from './chart.js'
@@ -54,6 +57,16 @@ function parseSamples(text: string): number {
   return samples
 }
 
+/** Everything temporary is below one folder, which goes with us, interrupted or not. */
+function workInOneFolder(): void {
+  const folder = mkdtempSync(join(tmpdir(), 'caisson-bench-'))
+  chmodSync(folder, 0o755)
+  process.env['TMPDIR'] = folder
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
+}
+
+workInOneFolder()
 const program = new Command('bench')
   .description('Measures Caisson beside its peers; needs root and a quiet machine.')
   .option('--only <id>', 'one row')

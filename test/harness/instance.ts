@@ -43,6 +43,7 @@ export class Instance {
     private readonly logged: () => string,
     connect: InstanceOptions['connect'],
   ) {
+    process.once('exit', this.#endWithUs)
     this.caisson = Caisson.connect({ address, ...connect })
   }
 
@@ -106,9 +107,13 @@ export class Instance {
     await until(`${part} is restarted`, 30_000, async () => (await this.pid(part).catch(() => before)) !== before)
   }
 
+  /** A test or bench that is interrupted leaves no service behind. */
+  readonly #endWithUs = () => this.up.kill('SIGTERM')
+
   /** Ends `caisson up` as a user does, and removes what it kept. */
   async stop(): Promise<void> {
     this.caisson.close()
+    process.off('exit', this.#endWithUs)
     if (this.up.exitCode === null && this.up.signalCode === null) {
       const exited = new Promise((resolve) => this.up.once('exit', resolve))
       this.up.kill('SIGTERM')
