@@ -40,7 +40,7 @@ async function main({ only, samples }: Flags): Promise<void> {
   const shown = results.filter(({ id }) => only === undefined || id === only)
   process.stdout.write(`${table(shown)}\n`)
   await keep(shown)
-  if (bench.latencies.size > 0 && only === undefined) await writeFile(chartPath, chart(bench.latencies))
+  if (bench.latencies.size > 0) await writeFile(chartPath, chart(bench.latencies))
 }
 
 /** A row that was not measured now keeps its last figures. */

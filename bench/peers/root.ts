@@ -39,11 +39,11 @@ export class PeerRoot implements Disposable {
   }
 
   crun(name: string): string[] {
-    return ['crun', 'run', '--bundle', this.#bundle(name), name]
+    return ['crun', 'run', '--bundle', this.#bundle(name), unique(name)]
   }
 
   runc(name: string): string[] {
-    return ['runc', 'run', '--bundle', this.#bundle(name), name]
+    return ['runc', 'run', '--bundle', this.#bundle(name), unique(name)]
   }
 
   /** The runtime's own default specification, without a terminal. */
@@ -63,3 +63,6 @@ export class PeerRoot implements Disposable {
     rmSync(this.#folder, { recursive: true, force: true })
   }
 }
+
+/** Two benches may run at once, and one that was interrupted leaves its name with the runtime. */
+const unique = (name: string): string => `${name}-${process.pid}`
