@@ -16,16 +16,16 @@ export async function lookAtHost(): Promise<Host> {
 
 /**
  * Rejects with the differences, when they do not go away. On a machine where others work too (CAISSON_TEST_HOST=shared) only what carries
- * `name` counts.
+ * one of the `names` counts.
  */
-export async function expectSameHost(before: Host, name: string, limitMs = 15_000): Promise<void> {
+export async function expectSameHost(before: Host, names: string[], limitMs = 15_000): Promise<void> {
   const shared = process.env['CAISSON_TEST_HOST'] === 'shared'
   const deadline = Date.now() + limitMs
   for (;;) {
     const after = await lookAtHost()
     const added = [...after].filter((line) => !before.has(line)).map((line) => `+ ${line}`)
     const removed = [...before].filter((line) => !after.has(line) && !comesAndGoes.test(line)).map((line) => `- ${line}`)
-    const differences = [...added, ...removed].filter((line) => !shared || line.includes(name))
+    const differences = [...added, ...removed].filter((line) => !shared || names.some((name) => line.includes(name)))
     if (differences.length === 0) return
     if (Date.now() > deadline) throw new Error(`the host is not as it was:\n${differences.join('\n')}`)
     await sleep(200)
