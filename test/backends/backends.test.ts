@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import type { BackendName, RunSpec } from '../../client/sdk/model.js'
 import { container, finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
+import { knownOffers } from '../harness/offers.js'
 import { until } from '../harness/until.js'
 import { account } from './account.js'
 import type { Case } from './case.js'
@@ -18,13 +19,8 @@ const table: Record<string, Case[]> = { exits, streams, limits, process: process
 const isolation: Record<BackendName, RunSpec['isolation']> = { container: 'CONTAINER', microvm: 'MICROVM_REQUIRED' }
 
 const fixture = await Fixture.start({ args: ['--allow-emulation'] })
-const offered = new Set<BackendName>()
-
-await until('the worker knows what it can boot', 60_000, async () => {
-  const offers = (await fixture.caisson.workers()).flatMap((worker) => worker.offers)
-  for (const { backend, unavailable } of offers) if (unavailable === '') offered.add(backend)
-  return !offers.some(({ unavailable }) => unavailable.startsWith('not known yet'))
-})
+const offers = await knownOffers(fixture.caisson)
+const offered = new Set(offers.flatMap(({ backend, unavailable }) => (unavailable === '' ? [backend] : [])))
 
 /** CAISSON_TEST_BACKEND=microvm: one column of the table. */
 const columns = (Object.keys(isolation) as BackendName[]).filter((backend) =>

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lookAtHost } from './host.js'
 import type { Instance, Part } from './instance.js'
+import { knownOffers } from './offers.js'
 import { until } from './until.js'
 
 const parts: Part[] = ['launcher', 'redis', 'control', 'worker']
@@ -19,6 +20,7 @@ export interface Holdings {
 
 /** Once it is at rest: sandboxes are made ahead for a moment after each run. */
 export async function holdings(instance: Instance): Promise<Holdings> {
+  await knownOffers(instance.caisson)
   let last = ''
   let now = await look(instance)
   await until('the instance is at rest', 20_000, async () => {
