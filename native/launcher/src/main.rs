@@ -28,6 +28,7 @@ mod roots;
 mod run;
 mod sandbox;
 mod scratch;
+mod sealed;
 mod serve;
 mod spec;
 mod step;

@@ -4,12 +4,12 @@ mod cpio;
 mod tsc;
 
 use crate::roots::KVM;
+use crate::sealed::sealed;
 use crate::step::{At, Failure, Step};
 use caisson_frame::launch::GuestDescribed;
 use cpio::Archive;
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+use rustix::fs::MemfdFlags;
 use std::fs::{File, read, read_dir};
-use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -102,7 +102,7 @@ fn initramfs(folder: &Path, agent: &Path) -> Result<OwnedFd, Failure> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         archive.file(&format!("modules/{name}"), &take(&path)?);
     }
-    sealed("initramfs", &archive.finish())
+    sealed("initramfs", &archive.finish(), MemfdFlags::NOEXEC_SEAL, Step::Guest)
 }
 
 /// A kernel with everything built in comes without any.
@@ -112,13 +112,4 @@ fn modules(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
     }
     let entries = read_dir(folder).about(Step::Guest, folder.display())?;
     Ok(entries.flatten().map(|entry| entry.path()).collect())
-}
-
-fn sealed(name: &str, bytes: &[u8]) -> Result<OwnedFd, Failure> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::NOEXEC_SEAL;
-    let mut memory = File::from(memfd_create(name, flags).about(Step::Guest, name)?);
-    memory.write_all(bytes).about(Step::Guest, name)?;
-    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
-    fcntl_add_seals(&memory, seals).about(Step::Guest, name)?;
-    Ok(memory.into())
 }
