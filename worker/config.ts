@@ -1,10 +1,11 @@
 // Flags, validated once.
 import { randomBytes } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, statfsSync } from 'node:fs'
 import { availableParallelism, totalmem } from 'node:os'
-import { isAbsolute } from 'node:path'
+import { dirname, isAbsolute } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Seal } from '../proto/seal.js'
+import { defaultLayerLimits, type LayerLimits } from './image/layers/limits.js'
 import { RegistryFlagError, type RegistryOptions, registryOptions } from './image/registry/options.js'
 
 export interface Config {
@@ -15,6 +16,8 @@ export interface Config {
   name: string
   state: string
   images: string[]
+  storeBytes: number
+  layerLimits: LayerLimits
   workerId: string
   cpuMillis: number
   memoryBytes: number
@@ -34,6 +37,9 @@ export const usage = `usage: node dist/worker/main.js --redis ADDRESS [flags]
   --name NAME          the instance whose launcher this worker asks (default)
   --state DIR          its state folder (/var/lib/caisson)
   --images DIR         a folder that images may come from; repeatable
+  --store-bytes N      what prepared layers may take of the disk; the longest unused give way (half of the file system of STATE)
+  --layer-bytes N      what one layer may have uncompressed (8589934592)
+  --layer-entries N    files, folders and links that one layer may have (1000000)
   --cpu-millis N       thousandths of a core to give away (twice what the host has)
   --memory-bytes N     memory to give away (four fifths of what the host has)
   --max-runs N         runs at the same time (256)
@@ -54,6 +60,9 @@ const options = {
   name: { type: 'string', default: 'default' },
   state: { type: 'string', default: '/var/lib/caisson' },
   images: { type: 'string', multiple: true },
+  'store-bytes': { type: 'string' },
+  'layer-bytes': { type: 'string' },
+  'layer-entries': { type: 'string' },
   'cpu-millis': { type: 'string' },
   'memory-bytes': { type: 'string' },
   'max-runs': { type: 'string', default: '256' },
@@ -75,18 +84,26 @@ const options = {
 const cpuOvercommit = 2
 /** The rest is for the kernel, Redis, this worker, and the page cache that all runs share. */
 const memoryShare = 0.8
+/** The rest is for runs' own disks, Redis, and whatever else is there. */
+const diskShare = 0.5
 
 /** Undefined: help was asked for. */
 export function parseConfig(args: string[], environment: NodeJS.ProcessEnv = process.env): Config | undefined {
   const flags = parse(args)
   if (flags.help) return undefined
+  const state = absolute('--state', flags.state)
   return {
     seal: flags['seal-key-file'] === undefined ? undefined : readSeal(flags['seal-key-file']),
     registries: readRegistries(flags, environment),
     redis: flags.redis ?? missing('--redis'),
     name: matching('--name', flags.name, /^(?!-)[a-z0-9-]{1,32}$/, '1 to 32 characters of [a-z0-9-]'),
-    state: absolute('--state', flags.state),
+    state,
     images: (flags.images ?? []).map((folder) => absolute('--images', folder)),
+    storeBytes: whole('--store-bytes', flags['store-bytes'], Math.floor(diskOf(state) * diskShare), 1 << 20, 2 ** 50),
+    layerLimits: {
+      bytes: whole('--layer-bytes', flags['layer-bytes'], defaultLayerLimits.bytes, 1 << 20, 2 ** 40),
+      entries: whole('--layer-entries', flags['layer-entries'], defaultLayerLimits.entries, 1, defaultLayerLimits.entries),
+    },
     workerId: matching(
       '--worker-id',
       flags['worker-id'] ?? randomId(),
@@ -141,6 +158,17 @@ function parse(args: string[]) {
 function hostMemory(): number {
   const allowed = process.constrainedMemory()
   return allowed > 0 ? Math.min(allowed, totalmem()) : totalmem()
+}
+
+/** Also before the folder is made. */
+function diskOf(folder: string): number {
+  try {
+    const { bsize, blocks } = statfsSync(folder)
+    return bsize * blocks
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || folder === '/') throw error
+    return diskOf(dirname(folder))
+  }
 }
 
 const randomId = () => `w${randomBytes(8).toString('hex')}`

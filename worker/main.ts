@@ -14,7 +14,8 @@ import { type Config, cores, parseConfig, UsageError, usage } from './config.js'
 import { RunCredentials } from './credentials.js'
 import type { Host } from './host.js'
 import { Images } from './image/images.js'
-import { defaultLayerLimits, LayerStore } from './image/layers/store.js'
+import { launcherMs } from './image/layers/holds.js'
+import { LayerStore } from './image/layers/store.js'
 import { Ledger } from './image/ledger.js'
 import { Registries } from './image/registry/registries.js'
 import { ImageFolders } from './image/sources/folders.js'
@@ -90,9 +91,9 @@ const containerOffer = ({ pool }: Host): caisson.v1.IBackendOffer => ({
   unavailable: pool.problem ?? '',
 })
 
-async function openImages({ state, images, registries }: Config, launcherPath: string): Promise<Images> {
+async function openImages({ state, images, storeBytes, layerLimits, registries }: Config, launcherPath: string): Promise<Images> {
   const folder = join(state, 'layers', 'v1')
-  const layers = new LayerStore({ launcherPath, folder, limits: defaultLayerLimits, parallel: cores() })
+  const layers = new LayerStore({ launcherPath, folder, limits: layerLimits, bytes: storeBytes, parallel: cores(), launcherMs })
   return new Images(await ImageFolders.open(images), layers, new Registries(registries), await Ledger.open(join(state, 'images')))
 }
 

@@ -6,7 +6,7 @@ import type { ClaimedRun } from '../redis/runs.js'
 import { StageClock } from './clock.js'
 import { Held } from './held.js'
 import type { Host } from './host.js'
-import type { PreparedImage } from './image/images.js'
+import type { HeldImage, PreparedImage } from './image/images.js'
 import { processOf } from './image/process.js'
 import type { LogWriter } from './logs/writer.js'
 import { Program } from './program.js'
@@ -33,6 +33,7 @@ export class Run {
   /** Resolves when the run has its verdict, is queued again, or is not ours. */
   async live(): Promise<void> {
     const image = this.#prepareImage()
+    using _image = whenever(image)
     const claimed = await this.#claim()
     if (!claimed) return
     using held = new Held()
@@ -58,13 +59,13 @@ export class Run {
   }
 
   /** Beside the claim: an image that is ready costs less than the round trip. */
-  #prepareImage(): Promise<PreparedImage> {
+  #prepareImage(): Promise<HeldImage> {
     const image = this.#resolveImage()
     image.catch(() => {})
     return image
   }
 
-  async #resolveImage(): Promise<PreparedImage> {
+  async #resolveImage(): Promise<HeldImage> {
     const { images, credentials } = this.#host
     const { runId, image, pull } = this.#job
     const credential = await credentials.of(runId, image)
@@ -139,3 +140,8 @@ export class Run {
     }
   }
 }
+
+/** Also where it comes when nobody waits for it any more. */
+const whenever = (thing: Promise<Disposable>): Disposable => ({
+  [Symbol.dispose]: () => void thing.then((thing) => thing[Symbol.dispose]()).catch(() => {}),
+})

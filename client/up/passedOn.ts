@@ -11,6 +11,9 @@ const workerFlags: Record<string, string> = {
   'memory-bytes': 'memory that runs may take together',
   'max-runs': 'runs at the same time',
   pool: 'sandboxes that wait ready, at most',
+  'store-bytes': 'what prepared layers may take of the disk; the longest unused give way',
+  'layer-bytes': 'what one layer of an image may have uncompressed',
+  'layer-entries': 'files, folders and links that one layer may have',
   'drain-ms': 'how long running programs are left on SIGTERM',
 }
 

@@ -7,7 +7,8 @@ import { join } from 'node:path'
 import { findInstallation, requireBinaries } from '../../client/up/installation.js'
 import { temporaryFolder } from '../../worker/image/fixture.js'
 import { Images } from '../../worker/image/images.js'
-import { defaultLayerLimits, LayerStore } from '../../worker/image/layers/store.js'
+import { defaultLayerLimits } from '../../worker/image/layers/limits.js'
+import { LayerStore } from '../../worker/image/layers/store.js'
 import { registryOptions } from '../../worker/image/registry/options.js'
 import { Registries } from '../../worker/image/registry/registries.js'
 import { ImageFolders } from '../../worker/image/sources/folders.js'
@@ -60,7 +61,7 @@ export class Launcher implements AsyncDisposable {
   /** As a worker has it, that knows nothing but what is in the store. */
   async worker(limits = defaultLayerLimits): Promise<Images> {
     const launcherPath = join('/run/caisson', this.name, 'launcher.sock')
-    const layers = new LayerStore({ launcherPath, folder: this.store, limits, parallel: 2 })
+    const layers = new LayerStore({ launcherPath, folder: this.store, limits, bytes: 2 ** 40, parallel: 2, launcherMs: 20_000 })
     return new Images(await ImageFolders.open([this.images]), layers, new Registries(registryOptions({}, {})))
   }
 

@@ -17,3 +17,13 @@ export class ImageError extends Failure {
     if (details.digest !== undefined) this.digest = details.digest
   }
 }
+
+/** No image of this worker is meant. */
+export class ImageUnknown extends Error {
+  override readonly name = 'ImageUnknown'
+}
+
+/** It cannot be removed: a run has it. */
+export class ImageInUse extends Error {
+  override readonly name = 'ImageInUse'
+}

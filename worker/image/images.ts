@@ -1,13 +1,16 @@
 // The facade: from RunSpec.image to the layers in the store and the process defaults. A reference that means what it meant last time costs
-// two stats.
+// a stat and a word with the launcher.
 import { stat } from 'node:fs/promises'
 import { caisson } from '../../proto/messages.js'
+import { Failure } from '../../proto/reason.js'
 import { type FileReference, InvalidReference, parseReference, type Reference } from '../../proto/reference.js'
 import { type RegistryReference, registryText } from '../../proto/registry.js'
 import { chainIds, type ImageConfig, maxConfigBytes, type ProcessDefaults, parseConfig } from './documents/config.js'
 import { readVerified } from './documents/digest.js'
 import type { Manifest } from './documents/manifest.js'
 import { ImageError } from './failure.js'
+import { Inventory } from './inventory.js'
+import { type Known, KnownImages } from './known.js'
 import type { Layer } from './layers/conversion.js'
 import { Flights } from './layers/flights.js'
 import type { Slots } from './layers/slots.js'
@@ -29,6 +32,9 @@ export interface PreparedImage {
   config: ProcessDefaults
 }
 
+/** Its layers stay in the store until it is disposed of, which may happen more than once. */
+export interface HeldImage extends PreparedImage, Disposable {}
+
 /** Of a run whose image is in a registry. */
 export interface Wish {
   pull?: caisson.v1.Pull
@@ -36,77 +42,91 @@ export interface Wish {
   credential?: Credential | undefined
 }
 
-interface Known {
-  reference: string
-  image: PreparedImage
-  /**
-   * Of the index file, as it was before the image was read; undefined: not to be relied on. In a registry: the digest that the reference
-   * stood for.
-   */
-  identity: string | undefined
-  /** Of the store, since all layers were seen in it. */
-  generation: string
-  usedMs: number
-  announced: boolean
-}
-
 const { Pull } = caisson.v1
 
-const maxKnown = 1000
+/** How often an image may lose a layer between being made and being held, before the store is found too small for what runs at once. */
+const maxTries = 5
+
+interface Origin {
+  source: Source
+  manifest: Manifest
+  slots?: Slots
+}
+
+interface Found {
+  /** Of KnownImages. */
+  key: string
+  known: Known
+}
 
 export class Images {
-  readonly #known = new Map<string, Known>()
-  readonly #flights = new Flights<PreparedImage, caisson.v1.IProgress>()
+  readonly inventory: Inventory
+  readonly #known: KnownImages
+  readonly #flights = new Flights<Found, caisson.v1.IProgress>()
 
   constructor(
     readonly folders: ImageFolders,
     readonly layers: LayerStore,
     readonly registries: Registries,
-    readonly ledger?: Ledger,
-  ) {}
+    ledger?: Ledger,
+  ) {
+    this.#known = new KnownImages(ledger)
+    this.inventory = new Inventory(this.#known, layers)
+  }
 
   /** Throws ImageError for what the client or the image did wrong, anything else for what we did. */
-  async prepare(text: string, signal: AbortSignal, onProgress?: OnProgress, wish: Wish = {}): Promise<PreparedImage> {
+  async prepare(text: string, signal: AbortSignal, onProgress: OnProgress = () => {}, wish: Wish = {}): Promise<HeldImage> {
     const reference = parse(text)
-    if (reference.kind === 'registry') return this.#fromRegistry(reference, wish, signal, onProgress)
-    const known = await this.#unchanged(text, reference)
-    if (known) return this.#use(text, known)
-    return this.#flights.join(text, signal, (signal, report) => this.#fromFile(text, reference, signal, report), onProgress)
+    for (let tries = 0; tries < maxTries; tries++) {
+      const { key, known } =
+        reference.kind === 'registry'
+          ? await this.#fromRegistry(reference, wish, signal, onProgress)
+          : await this.#fromHost(text, reference, signal, onProgress)
+      const hold = await this.layers.hold(known.image.layerKeys, signal)
+      if (hold.missing.length === 0) return this.#known.use(key, known, hold)
+      // A layer has left the store since.
+      hold[Symbol.dispose]()
+      await this.#known.forget(key)
+    }
+    throw new Failure(
+      'STORE_FULL',
+      'the layers of the image left the store as soon as they came: it is too small for what runs here',
+    )
   }
 
   /** Images used since the last call, to be told to HostService.ListImages; the worker adds its id. */
   takeUsed(): caisson.v1.IImage[] {
-    const fresh = [...this.#known].filter(([, { announced }]) => !announced)
-    return fresh.map(([, known]) => {
-      known.announced = true
-      const { reference } = known
-      const { manifestDigest, diffIds, storedBytes } = known.image
-      const usedAt = { seconds: Math.floor(known.usedMs / 1000), nanos: (known.usedMs % 1000) * 1_000_000 }
+    return this.#known.takeUsed().map(({ reference, image: { manifestDigest, diffIds, storedBytes }, usedMs }) => {
+      const usedAt = { seconds: Math.floor(usedMs / 1000), nanos: (usedMs % 1000) * 1_000_000 }
       return { reference, manifestDigest, diffIds, storedBytes, usedAt }
     })
   }
 
-  async #fromFile(text: string, reference: FileReference, signal: AbortSignal, onProgress: OnProgress): Promise<PreparedImage> {
+  async #fromHost(text: string, reference: FileReference, signal: AbortSignal, onProgress: OnProgress): Promise<Found> {
+    const known = await this.#unchanged(text, reference)
+    if (known) return { key: text, known }
+    return this.#flights.join(text, signal, (signal, report) => this.#fromFile(text, reference, signal, report), onProgress)
+  }
+
+  async #fromFile(text: string, reference: FileReference, signal: AbortSignal, onProgress: OnProgress): Promise<Found> {
     const source = await openSource(reference, this.folders)
     const identity = await this.#identity(reference)
     const manifest = await source.manifest(reference)
-    const prepared = await this.#prepare(source, manifest, signal, onProgress)
-    return this.#use(text, { ...prepared, reference: text, identity })
+    return this.#make({ source, manifest }, signal, onProgress, async (image) => {
+      const known = { reference: text, image, identity, usedMs: 0, announced: true }
+      this.#known.add(text, known)
+      return { key: text, known }
+    })
   }
 
-  async #fromRegistry(
-    reference: RegistryReference,
-    wish: Wish,
-    signal: AbortSignal,
-    onProgress?: OnProgress,
-  ): Promise<PreparedImage> {
+  async #fromRegistry(reference: RegistryReference, wish: Wish, signal: AbortSignal, onProgress: OnProgress): Promise<Found> {
     const text = registryText(reference)
     // What anybody could fetch is there for everybody.
     const keys = wish.credential ? [`${text} ${wish.credential.fingerprint}`, text] : [text]
     const isAlways = wish.pull === Pull.ALWAYS
     for (const key of isAlways ? [] : keys) {
-      const known = await this.#pulled(key)
-      if (known) return this.#use(key, known)
+      const known = await this.#known.find(key)
+      if (known) return { key, known }
     }
     if (wish.pull === Pull.NEVER) {
       const message = `image ${text} is not on this worker, and spec.pull is NEVER`
@@ -117,76 +137,61 @@ export class Images {
     return this.#flights.join(isAlways ? `${key} always` : key, signal, work, onProgress)
   }
 
-  async #pull(key: string, reference: RegistryReference, wish: Wish, signal: AbortSignal, onProgress: OnProgress) {
+  async #pull(
+    key: string,
+    reference: RegistryReference,
+    wish: Wish,
+    signal: AbortSignal,
+    onProgress: OnProgress,
+  ): Promise<Found> {
     const source = await this.registries.source(reference, wish.credential)
-    const known = await this.#pulled(key)
-    if (known && (await source.digestNow(signal)) === known.identity) return this.#use(key, known)
+    const before = await this.#known.find(key)
+    if (before && (await source.digestNow(signal)) === before.identity) return { key, known: before }
     const manifest = await source.manifest(reference, signal)
-    const preparing = this.#prepare(source, manifest, signal, onProgress, this.registries.slots)
-    const prepared = await preparing.catch((error) => {
+    const { slots } = this.registries
+    const making = this.#make({ source, manifest, slots }, signal, onProgress, async (image) => {
+      const { topDigest: identity } = source
+      const known = { reference: registryText(reference), image, identity, usedMs: 0, announced: true }
+      if (key === known.reference && identity !== undefined) await this.#known.addForAll({ ...known, identity })
+      else this.#known.add(key, known)
+      return { key, known }
+    })
+    return making.catch((error) => {
       throw source.named(error)
     })
-    const pulled: Known = { ...prepared, reference: registryText(reference), identity: source.topDigest }
-    if (key === pulled.reference && source.topDigest !== undefined) {
-      await this.ledger?.write({ reference: key, topDigest: source.topDigest, image: pulled.image })
-    }
-    return this.#use(key, pulled)
   }
 
-  /** In memory, or from before this worker was started. Undefined also when a layer has left the store. */
-  async #pulled(key: string): Promise<Known | undefined> {
-    const known = this.#known.get(key)
-    if (known) return this.#stored(known)
-    const entry = await this.ledger?.read(key)
-    if (!entry) return undefined
-    const { reference, topDigest, image } = entry
-    return this.#stored({ reference, image, identity: topDigest, generation: '', usedMs: 0, announced: false })
-  }
-
-  async #prepare(source: Source, manifest: Manifest, signal: AbortSignal, onProgress: OnProgress, slots?: Slots) {
+  /** Its layers stay until it is found. */
+  async #make(
+    { source, manifest, slots }: Origin,
+    signal: AbortSignal,
+    onProgress: OnProgress,
+    found: (image: PreparedImage) => Promise<Found>,
+  ): Promise<Found> {
     const bytes = await readVerified(source.blob(manifest.config, signal), manifest.config, maxConfigBytes)
     const config = parseConfig(bytes, manifest.config.digest)
     const layers = layersOf(source, manifest, config, slots)
-    const layerKeys = await this.layers.ensure(layers, signal, onProgress)
-    const generation = await this.layers.generation()
-    const storedBytes = await this.#storedBytes(layerKeys)
-    if (storedBytes === undefined) throw new Error(`a layer of ${manifest.digest} has left the store`)
-    const image: PreparedImage = {
-      manifestDigest: manifest.digest,
-      configDigest: manifest.config.digest,
-      diffIds: config.diffIds,
-      layerKeys,
-      storedBytes,
-      config: config.defaults,
+    const ensured = await this.layers.ensure(layers, signal, onProgress)
+    try {
+      return await found({
+        manifestDigest: manifest.digest,
+        configDigest: manifest.config.digest,
+        diffIds: config.diffIds,
+        layerKeys: ensured.keys,
+        storedBytes: await this.#storedBytes(ensured.keys),
+        config: config.defaults,
+      })
+    } finally {
+      // All who wait for it have asked for a hold of their own by then.
+      setImmediate(() => ensured[Symbol.dispose]())
     }
-    return { image, generation, usedMs: 0, announced: false }
   }
 
-  /** What is known of a reference, if its file and all its layers are still as they were. */
+  /** What is known of a reference, if its file is still as it was. */
   async #unchanged(text: string, reference: FileReference): Promise<Known | undefined> {
-    const known = this.#known.get(text)
-    if (!known) return undefined
-    const [identity, stored] = await Promise.all([this.#identity(reference), this.#stored(known)])
-    return identity !== undefined && identity === known.identity ? stored : undefined
-  }
-
-  /** Undefined: a layer has left the store. */
-  async #stored(known: Known | undefined): Promise<Known | undefined> {
-    if (!known) return undefined
-    const generation = await this.layers.generation()
-    if (generation === known.generation) return known
-    if ((await this.#storedBytes(known.image.layerKeys)) === undefined) return undefined
-    known.generation = generation
-    return known
-  }
-
-  #use(text: string, known: Known): PreparedImage {
-    known.usedMs = Date.now()
-    known.announced = false
-    this.#known.delete(text)
-    this.#known.set(text, known)
-    if (this.#known.size > maxKnown) this.#known.delete(this.#known.keys().next().value as string)
-    return known.image
+    const known = this.#known.seen(text)
+    const identity = known && (await this.#identity(reference))
+    return identity !== undefined && identity === known?.identity ? known : undefined
   }
 
   async #identity(reference: FileReference): Promise<string | undefined> {
@@ -199,10 +204,9 @@ export class Images {
     }
   }
 
-  /** Undefined: not all of them are there. */
-  async #storedBytes(keys: string[]): Promise<number | undefined> {
-    const sizes = await Promise.all(keys.map((key) => this.layers.storedBytes(key)))
-    return sizes.includes(undefined) ? undefined : sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
+  async #storedBytes(keys: string[]): Promise<number> {
+    const sizes = await Promise.all([...new Set(keys)].map((key) => this.layers.storedBytes(key)))
+    return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0)
   }
 }
 

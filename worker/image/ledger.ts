@@ -16,6 +16,8 @@ export interface Entry {
 const version = 1
 const maxEntries = 10_000
 
+const isEntry = (name: string) => name.endsWith('.json')
+
 export class Ledger {
   private constructor(readonly folder: string) {}
 
@@ -28,9 +30,26 @@ export class Ledger {
 
   /** Undefined: nothing is known, or what is written cannot be read, and the registry will tell. */
   async read(reference: string): Promise<Entry | undefined> {
+    const entry = await this.#readFile(this.#path(reference))
+    return entry?.reference === reference ? entry : undefined
+  }
+
+  async entries(): Promise<Entry[]> {
+    const names = (await readdir(this.folder)).filter(isEntry)
+    const entries: (Entry | undefined)[] = []
+    // One after another: there may be thousands, and nobody is in a hurry.
+    for (const name of names) entries.push(await this.#readFile(join(this.folder, name)))
+    return entries.filter((entry) => entry !== undefined)
+  }
+
+  async remove(reference: string): Promise<void> {
+    await rm(this.#path(reference), { force: true })
+  }
+
+  async #readFile(path: string): Promise<Entry | undefined> {
     try {
-      const written = JSON.parse(await readFile(this.#path(reference), 'utf8'))
-      return written.version === version && written.entry.reference === reference ? written.entry : undefined
+      const written = JSON.parse(await readFile(path, 'utf8'))
+      return written.version === version && typeof written.entry.reference === 'string' ? written.entry : undefined
     } catch (error) {
       const isUnreadable = error instanceof SyntaxError || error instanceof TypeError
       if (isUnreadable || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
@@ -42,7 +61,10 @@ export class Ledger {
     const path = this.#path(entry.reference)
     const unfinished = `${path}.${randomUUID()}`
     await writeFile(unfinished, JSON.stringify({ version, entry }))
-    await rename(unfinished, path)
+    await rename(unfinished, path).catch((error: NodeJS.ErrnoException) => {
+      // Another worker that has just started took it for one of the dead: then this is asked again some time.
+      if (error.code !== 'ENOENT') throw error
+    })
   }
 
   #path(reference: string): string {
@@ -52,8 +74,8 @@ export class Ledger {
   /** What a crash left unfinished, and the oldest of too many. */
   async #tidy(): Promise<void> {
     const names = await readdir(this.folder)
-    const entries = names.filter((name) => name.endsWith('.json'))
-    const unfinished = names.filter((name) => !name.endsWith('.json'))
+    const entries = names.filter(isEntry)
+    const unfinished = names.filter((name) => !isEntry(name))
     const remove = (name: string) => rm(join(this.folder, name), { force: true })
     await Promise.all(unfinished.map(remove))
     if (entries.length <= maxEntries) return

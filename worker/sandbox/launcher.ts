@@ -1,4 +1,5 @@
-// One connection to the launcher: one sandbox, or one conversion (proto/launch.proto). Closing it disposes of all that was made for it.
+// One connection to the launcher: one sandbox, one conversion, or talk about the store (proto/launch.proto). Closing it disposes of all that
+// was made for it.
 import { connect, type Socket } from 'node:net'
 import { encodeFrame, FrameDecoder } from '../../proto/frame.js'
 import { caisson } from '../../proto/messages.js'
@@ -16,6 +17,9 @@ interface Answers {
   published: caisson.launch.v1.Published
   removed: caisson.launch.v1.Removed
   guestDescribed: caisson.launch.v1.GuestDescribed
+  held: caisson.launch.v1.Held
+  released: caisson.launch.v1.Released
+  verified: caisson.launch.v1.Verified
 }
 
 /** The launcher could not do a step; the connection is of no more use. */

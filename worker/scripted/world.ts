@@ -13,7 +13,7 @@ import { Submissions } from '../../redis/submissions.js'
 import { StreamTail } from '../../redis/tail.js'
 import { Capacity, shareOf } from '../capacity.js'
 import type { Host } from '../host.js'
-import type { PreparedImage } from '../image/images.js'
+import type { HeldImage } from '../image/images.js'
 import type { Log } from '../log.js'
 import { Intake } from '../queue.js'
 import { prepareContainer } from '../sandbox/container.js'
@@ -21,13 +21,14 @@ import { Pool } from '../sandbox/pool.js'
 import type { Script } from './agent.js'
 import { ScriptedLauncher } from './launcher.js'
 
-export const image: PreparedImage = {
+export const image: HeldImage = {
   manifestDigest: 'sha256:00',
   configDigest: 'sha256:01',
   diffIds: [],
   layerKeys: ['sha256-02'],
   storedBytes: 1,
   config: { entrypoint: [], cmd: [], env: [], workingDir: '', user: '' },
+  [Symbol.dispose]: () => {},
 }
 
 const limits = {
@@ -54,7 +55,7 @@ export class World implements AsyncDisposable {
     private readonly folder: string,
   ) {}
 
-  static async open(scripts: Record<string, Script>, prepare: () => Promise<PreparedImage> = async () => image): Promise<World> {
+  static async open(scripts: Record<string, Script>, prepare: () => Promise<HeldImage> = async () => image): Promise<World> {
     const folder = await mkdtemp(join(tmpdir(), 'caisson-worker-'))
     const redis = await scratchRedis()
     const launcher = new ScriptedLauncher(folder, scripts)

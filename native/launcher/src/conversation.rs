@@ -1,6 +1,7 @@
-//! One connection: a sandbox of either kind, a conversion, or the removal of layers. The first request says which.
+//! One connection: a sandbox of either kind, a conversion, or talk about the store. The first request says which.
 use crate::channel::Channel;
 use crate::convert::Conversion;
+use crate::keeping::Keeping;
 use crate::launcher::Launcher;
 use crate::machine::Machine;
 use crate::peer::Peer;
@@ -8,7 +9,7 @@ use crate::run::Run;
 use crate::sandbox::Sandbox;
 use crate::spec;
 use crate::step::Failure;
-use caisson_frame::launch::{Prepared, RemoveLayer, Removed, event::Event, request::Request};
+use caisson_frame::launch::{Prepared, event::Event, request::Request};
 use std::os::unix::net::UnixStream;
 
 pub fn converse(launcher: &'static Launcher, stream: UnixStream) {
@@ -19,16 +20,20 @@ pub fn converse(launcher: &'static Launcher, stream: UnixStream) {
 }
 
 fn talk(launcher: &'static Launcher, peer: &mut Peer) -> Result<(), Failure> {
+    let mut keeping = Keeping::new(&launcher.layers);
     while let Some(request) = peer.receive()? {
         match request {
             Request::Prepare(prepare) => return sandbox(launcher, peer, spec::disk_bytes(&prepare)?),
             Request::Convert(convert) => return conversion(launcher, peer, &spec::Convert::check(&convert)?),
             Request::Boot(boot) => return machine(launcher, peer, &spec::Boot::check(&boot)?),
             Request::DescribeGuest(_) => peer.send(Event::GuestDescribed(launcher.guest.describe())),
-            Request::RemoveLayer(remove) => remove_layer(launcher, peer, &remove)?,
+            Request::Hold(hold) => peer.send(Event::Held(keeping.hold(&hold)?)),
+            Request::Release(release) => peer.send(Event::Released(keeping.release(&release)?)),
+            Request::Remove(remove) => peer.send(Event::Removed(keeping.remove(&remove)?)),
+            Request::Verify(verify) => peer.send(Event::Verified(keeping.verify(&verify)?)),
             _ => {
                 return spec::refuse(format_args!(
-                    "the first request is none of prepare, boot, convert, remove_layer, describe_guest"
+                    "the first request is none of prepare, boot, convert, describe_guest, hold, remove, verify"
                 ));
             }
         }
@@ -79,11 +84,5 @@ fn conversion(launcher: &'static Launcher, peer: &mut Peer, convert: &spec::Conv
         Ok(()) => {}
         Err(failure) => peer.fail(&failure),
     }
-    Ok(())
-}
-
-fn remove_layer(launcher: &Launcher, peer: &mut Peer, remove: &RemoveLayer) -> Result<(), Failure> {
-    launcher.layers.remove(&spec::key("remove_layer.key", &remove.key)?)?;
-    peer.send(Event::Removed(Removed {}));
     Ok(())
 }

@@ -3,6 +3,7 @@
 use crate::cgroup::{Group, Limits};
 use crate::channel::Channel;
 use crate::child::{Confinement, Executable, Plan};
+use crate::keeping::keys_of;
 use crate::launcher::Launcher;
 use crate::layers::{Layer, LayerKey};
 use crate::mounts;
@@ -56,7 +57,7 @@ impl Conversion {
         let (channel, listener) = Channel::make(&launcher.instance, &id)?;
         let group = launcher.cgroups.group(&id)?;
         group.payload.limit(&LIMITS)?;
-        let (output, spool) = (launcher.layers.new_file()?, spool(launcher)?);
+        let (output, spool) = (launcher.layers.store.new_file()?, spool(launcher)?);
         for file in [&output, &spool] {
             fchown(file, Some(Uid::from_raw(uids.first)), Some(Gid::from_raw(uids.first))).at(Step::OpenOutput)?;
         }
@@ -83,15 +84,18 @@ impl Conversion {
     }
 
     pub fn follow(&mut self, peer: &mut Peer) -> Result<(), Failure> {
-        match self.next(peer)? {
+        let publish = match self.next(peer)? {
             None => return Ok(()),
-            Some(Request::Publish(_)) => {}
+            Some(Request::Publish(publish)) => publish,
             Some(_) => return spec::refuse(format_args!("a conversion takes publish")),
-        }
-        let published = self.publish()?;
+        };
+        let published = self.publish(publish.store_bytes)?;
+        let is_stored = published.lacking_bytes == 0;
         peer.send(Event::Published(published));
-        // Mounted now, it costs its first run nothing. Where that fails, the run will say so.
-        let _ = self.launcher.layers.take(&self.key);
+        if is_stored {
+            // Mounted now, it costs its first run nothing. Where that fails, the run will say so.
+            let _ = self.launcher.layers.take(&self.key);
+        }
         peer.await_close();
         Ok(())
     }
@@ -110,15 +114,15 @@ impl Conversion {
         }
     }
 
-    fn publish(&mut self) -> Result<Published, Failure> {
+    fn publish(&mut self, store_bytes: u64) -> Result<Published, Failure> {
         self.expect_success()?;
-        let stored_bytes = self
-            .launcher
-            .layers
-            .publish(&self.output, &self.key, self.launcher.instance.worker.gid)?;
+        let group = self.launcher.instance.worker.gid;
+        let publication = self.launcher.layers.publish(&self.output, &self.key, group, store_bytes)?;
         Ok(Published {
             key: self.key.as_str().into(),
-            stored_bytes,
+            stored_bytes: publication.stored_bytes,
+            removed: keys_of(&publication.removed),
+            lacking_bytes: publication.lacking_bytes,
         })
     }
 

@@ -40,7 +40,10 @@ impl Instance {
         };
         let run = Path::new("/run/caisson").join(&command.name);
         create_dir_all(&run).about(Step::MakeFolder, run.display())?;
-        let lock = lock(&run.join("lock"))?;
+        let path = run.join("lock");
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let lock = openat(CWD, &path, flags, Mode::from_raw_mode(0o600)).about(Step::Lock, path.display())?;
+        take_lock(&lock, "another launcher serves this name", &path)?;
         Ok(Self {
             name: command.name.clone(),
             worker,
@@ -70,8 +73,11 @@ impl State {
         let (root, shared) = (Owner { uid: 0, gid: 0 }, Owner { uid: 0, gid: worker.gid });
         create_dir_all(path).about(Step::MakeFolder, path.display())?;
         folder(&path.join("layers"), shared, 0o750)?;
+        let layers = folder(&path.join("layers/v1"), shared, 0o750)?;
+        // Another one would not know what this one's runs use.
+        take_lock(&layers, "another launcher serves this state folder", path)?;
         Ok(Self {
-            layers: folder(&path.join("layers/v1"), shared, 0o750)?,
+            layers,
             scratch: folder(&path.join("scratch"), root, 0o700)?,
             spool: folder(&path.join("spool"), root, 0o700)?,
         })
@@ -92,23 +98,13 @@ fn folder(path: &Path, owner: Owner, mode: u32) -> Result<OwnedFd, Failure> {
 }
 
 /// A predecessor that was just killed may hold its lock for a moment more, in a child that did not execute yet.
-fn lock(path: &Path) -> Result<OwnedFd, Failure> {
-    let lock = openat(
-        CWD,
-        path,
-        OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-        Mode::from_raw_mode(0o600),
-    )
-    .about(Step::Lock, path.display())?;
+fn take_lock(lock: &OwnedFd, holder: &str, path: &Path) -> Result<(), Failure> {
     for _ in 0..20 {
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Ok(lock),
+        match flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(()),
             Err(Errno::WOULDBLOCK) => sleep(Duration::from_millis(100)),
             Err(error) => return Err(error).about(Step::Lock, path.display()),
         }
     }
-    Err(Errno::WOULDBLOCK).about(
-        Step::Lock,
-        format_args!("{} (another launcher serves this name)", path.display()),
-    )
+    Err(Errno::WOULDBLOCK).about(Step::Lock, format_args!("{} ({holder})", path.display()))
 }

@@ -1,32 +1,45 @@
-//! Layers of the store, each mounted once and kept, whatever number of sandboxes uses it.
+//! Layers of the store as they are used: each mounted once and kept, whatever number of sandboxes uses it, and which of them must stay.
 use crate::log;
 use crate::loops::Loop;
 use crate::mounts::{self, Option as Set};
 use crate::step::{At, Failure, Step};
-use rustix::fs::{
-    AtFlags, Gid, Mode, OFlags, Stat, Uid, fchmod, fchown, fgetxattr, flistxattr, fstat, fsync, linkat, openat, unlinkat,
-};
+use crate::store::{self, Plan, Room, Store, Stored};
+use rustix::fs::{Mode, OFlags, Stat, fgetxattr, flistxattr, fstat, openat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Mounts beyond this many are given up when no sandbox uses them, the longest unused first. One costs a loop device and about 1 MiB.
 const KEPT: usize = 256;
 
 pub struct Layers {
-    store: OwnedFd,
+    pub store: Store,
     mounts: PathBuf,
     kept: Mutex<Kept>,
+    /// Of who changes what the store has: it never has more than it may.
+    changing: Mutex<()>,
 }
 
 #[derive(Default)]
 struct Kept {
     slots: HashMap<LayerKey, Slot>,
+    /// How often each is held.
+    holds: HashMap<LayerKey, usize>,
     uses: u64,
+    /// Of mounts so far: the place of one that is on its way out cannot be taken by its successor.
+    mounted: u64,
+}
+
+/// What became of a layer that was to be published.
+pub struct Publication {
+    pub stored_bytes: u64,
+    pub removed: Vec<Stored>,
+    /// Not 0: it was not taken.
+    pub lacking_bytes: u64,
 }
 
 struct Slot {
@@ -35,7 +48,7 @@ struct Slot {
 }
 
 /// `sha256-<64 hex>` or `chain-<64 hex>`: nothing else names a file of the store.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LayerKey(String);
 
 impl LayerKey {
@@ -55,6 +68,10 @@ impl LayerKey {
 
     pub fn file_name(&self) -> String {
         format!("{}.sqfs", self.0)
+    }
+
+    pub fn of_file_name(name: &str) -> Option<Self> {
+        Self::parse(name.strip_suffix(".sqfs")?)
     }
 
     pub fn as_str(&self) -> &str {
@@ -81,9 +98,10 @@ pub struct RootAttributes {
 impl Layers {
     pub fn new(store: OwnedFd, mounts: PathBuf) -> Self {
         Self {
-            store,
+            store: Store::new(store),
             mounts,
             kept: Mutex::default(),
+            changing: Mutex::default(),
         }
     }
 
@@ -100,7 +118,7 @@ impl Layers {
     }
 
     fn slot(&self, key: &LayerKey) -> Arc<Mutex<Option<Arc<Layer>>>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept();
         kept.uses += 1;
         let last_use = kept.uses;
         if let Some(slot) = kept.slots.get_mut(key) {
@@ -119,24 +137,15 @@ impl Layers {
         layer
     }
 
-    /// As the disk of a machine. It outlives the layer's removal.
-    pub fn open(&self, key: &LayerKey) -> Result<OwnedFd, Failure> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        openat(&self.store, key.file_name(), flags, Mode::empty()).about(Step::OpenLayer, key.as_str())
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mount(&self, key: &LayerKey) -> Result<Layer, Failure> {
-        let file = self.open(key)?;
-        let device = Loop::attach(file, true)?;
-        let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
-        let mount = mounts::make(
-            Step::MountLayer,
-            "squashfs",
-            &[Set::Text("source", &device.path), Set::Flag("ro")],
-            attributes,
-        )?;
+        let file = self.store.open(key)?;
+        let mount = mount_image(file)?;
         let root = RootAttributes::of(&mount).about(Step::MountLayer, key.as_str())?;
-        let mount_point = mounts::place(&self.mounts, key.as_str())?;
+        let mount_point = mounts::place(&self.mounts, &self.kept().place_of(key))?;
         let layer = Layer {
             mount,
             root,
@@ -146,40 +155,156 @@ impl Layers {
         Ok(layer)
     }
 
-    /// Without a name until `publish`: a crash leaves nothing behind.
-    pub fn new_file(&self) -> Result<OwnedFd, Failure> {
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        openat(&self.store, ".", flags, Mode::from_raw_mode(0o600)).at(Step::OpenOutput)
+    /// From here on those that are there stay. Returns the others.
+    pub fn hold(&self, keys: &[LayerKey]) -> Vec<LayerKey> {
+        let mut kept = self.kept();
+        for key in keys {
+            *kept.holds.entry(key.clone()).or_default() += 1;
+        }
+        drop(kept);
+        keys.iter().filter(|key| !self.store.touch(key)).cloned().collect()
     }
 
-    /// Nobody else may have `file` open for writing any more. Returns its size.
-    pub fn publish(&self, file: &OwnedFd, key: &LayerKey, group: u32) -> Result<u64, Failure> {
-        let size = fstat(file).at(Step::Publish)?.st_size as u64;
-        fchown(file, Some(Uid::ROOT), Some(Gid::from_raw(group))).at(Step::Publish)?;
-        fchmod(file, Mode::from_raw_mode(0o440)).at(Step::Publish)?;
-        // Its bytes before its name: after a crash a name in the store means a whole layer.
-        fsync(file).at(Step::Publish)?;
-        match linkat(file, "", &self.store, key.file_name(), AtFlags::EMPTY_PATH) {
-            // Another conversion of the same layer was first.
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(error).about(Step::Publish, key.as_str()),
+    pub fn release(&self, keys: &[LayerKey]) {
+        for key in keys {
+            self.store.touch(key);
         }
-        fsync(&self.store).at(Step::Publish)?;
-        Ok(size)
+        let mut kept = self.kept();
+        for key in keys {
+            kept.release(key);
+        }
     }
 
-    /// EBUSY while a sandbox uses it.
-    pub fn remove(&self, key: &LayerKey) -> Result<(), Failure> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.slots.get(key).is_some_and(Slot::in_use) {
-            return Err(Errno::BUSY).about(Step::RemoveLayer, key.as_str());
+    /// Nobody else may have `file` open for writing any more.
+    pub fn publish(&self, file: &OwnedFd, key: &LayerKey, group: u32, store_bytes: u64) -> Result<Publication, Failure> {
+        let stored_bytes = self.store.complete(file, group)?;
+        let _alone = self.changing();
+        let mut publication = Publication {
+            stored_bytes,
+            removed: Vec::new(),
+            lacking_bytes: 0,
+        };
+        // Another conversion of the same layer may have been first.
+        if store_bytes > 0 && !self.store.has(key) {
+            let room = Room {
+                keep_bytes: store_bytes,
+                coming_bytes: stored_bytes,
+            };
+            publication.lacking_bytes = self.plan(room)?.lacking_bytes;
+            if publication.lacking_bytes == 0 {
+                (publication.removed, publication.lacking_bytes) = self.make_room(room)?;
+            }
         }
-        kept.slots.remove(key);
-        unlinkat(&self.store, key.file_name(), AtFlags::empty()).about(Step::RemoveLayer, key.as_str())
+        if publication.lacking_bytes == 0 {
+            self.store.name(file, key)?;
+        }
+        Ok(publication)
+    }
+
+    /// All of these that are not in use.
+    pub fn remove(&self, keys: &[LayerKey]) -> Result<Vec<Stored>, Failure> {
+        let _alone = self.changing();
+        keys.iter().filter_map(|key| self.remove_unused(key).transpose()).collect()
+    }
+
+    /// The longest unused, until the store has at most so many bytes or all others are in use.
+    pub fn shrink(&self, keep_bytes: u64) -> Result<Vec<Stored>, Failure> {
+        let _alone = self.changing();
+        let (removed, _) = self.make_room(Room {
+            keep_bytes,
+            coming_bytes: 0,
+        })?;
+        Ok(removed)
+    }
+
+    /// What is wrong with a layer, if there is such a layer; a broken one is gone then.
+    pub fn verify(&self, key: &LayerKey) -> Result<Option<(u64, Option<String>)>, Failure> {
+        let Some((file, stored)) = self.store.find(key)? else {
+            return Ok(None);
+        };
+        let problem = match store::check(&file)? {
+            None => mount_image(file).err().map(|failure| failure.to_string()),
+            problem => problem,
+        };
+        if problem.is_some() {
+            let _alone = self.changing();
+            // Those who use it keep what they have; the next ones find it missing.
+            let slot = self.kept().slots.remove(key);
+            drop(slot);
+            self.store.delete(key)?;
+        }
+        Ok(Some((stored.bytes, problem)))
+    }
+
+    fn plan(&self, room: Room) -> Result<Plan, Failure> {
+        Ok(store::longest_unused(self.store.list()?, &self.kept().in_use(), room))
+    }
+
+    /// What was removed, and what is lacking all the same.
+    fn make_room(&self, room: Room) -> Result<(Vec<Stored>, u64), Failure> {
+        let mut removed = Vec::new();
+        loop {
+            let plan = self.plan(room)?;
+            let mut refused = 0;
+            for victim in &plan.victims {
+                match self.remove_unused(&victim.key)? {
+                    Some(stored) => removed.push(stored),
+                    None => refused += 1,
+                }
+            }
+            // One that was taken meanwhile stays: then others have to go.
+            if refused == 0 {
+                return Ok((removed, plan.lacking_bytes));
+            }
+        }
+    }
+
+    /// `None` for one in use, or not there.
+    fn remove_unused(&self, key: &LayerKey) -> Result<Option<Stored>, Failure> {
+        let mut kept = self.kept();
+        if kept.is_in_use(key) {
+            return Ok(None);
+        }
+        let Some((file, stored)) = self.store.find(key)? else {
+            return Ok(None);
+        };
+        let slot = kept.slots.remove(key);
+        self.store.delete(key)?;
+        drop(kept);
+        // To unmount it, and to free what nobody has open any more, takes its time: nobody else waits for it.
+        drop((slot, file));
+        Ok(Some(stored))
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Kept {
+    fn is_in_use(&self, key: &LayerKey) -> bool {
+        self.holds.contains_key(key) || self.slots.get(key).is_some_and(Slot::in_use)
+    }
+
+    fn in_use(&self) -> HashSet<LayerKey> {
+        let mounted = self.slots.iter().filter(|(_, slot)| slot.in_use()).map(|(key, _)| key);
+        mounted.chain(self.holds.keys()).cloned().collect()
+    }
+
+    fn release(&mut self, key: &LayerKey) {
+        if let Some(count) = self.holds.get_mut(key) {
+            *count -= 1;
+            if *count == 0 {
+                self.holds.remove(key);
+            }
+        }
+    }
+
+    fn place_of(&mut self, key: &LayerKey) -> String {
+        self.mounted += 1;
+        format!("{}.{}", key.as_str(), self.mounted)
+    }
+
     fn make_room(&mut self) {
         while self.slots.len() >= KEPT {
             let unused = self.slots.iter().filter(|(_, slot)| !slot.in_use());
@@ -198,6 +323,13 @@ impl Slot {
         let layer = self.layer.try_lock();
         being_taken || layer.map_or(true, |layer| layer.as_ref().is_some_and(|layer| Arc::strong_count(layer) > 1))
     }
+}
+
+fn mount_image(file: OwnedFd) -> Result<OwnedFd, Failure> {
+    let device = Loop::attach(file, true)?;
+    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
+    let source = [Set::Text("source", &device.path), Set::Flag("ro")];
+    mounts::make(Step::MountLayer, "squashfs", &source, attributes)
 }
 
 impl RootAttributes {

@@ -49,7 +49,7 @@ impl Machine {
         let group = launcher.cgroups.group(&id)?;
         group.payload.limit(&boot.limits)?;
         let scratch = launcher.scratches.file(boot.disk_bytes)?;
-        let layers = boot.layers.iter().map(|key| launcher.layers.open(key));
+        let layers = boot.layers.iter().map(|key| launcher.layers.store.open(key));
         let layers: Vec<OwnedFd> = layers.collect::<Result<_, _>>()?;
         let errors = memfd_create("errors", MemfdFlags::CLOEXEC).at(Step::Vmm)?;
         let own = [

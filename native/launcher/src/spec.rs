@@ -9,6 +9,8 @@ use std::ffi::CString;
 use std::ops::RangeInclusive;
 
 pub const MAX_LAYERS: usize = 400;
+/// Of one request about the store.
+pub const MAX_KEYS: usize = 1_024;
 const DISK_BYTES: RangeInclusive<u64> = 1 << 20..=16 << 40;
 const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=64 << 40;
 const MILLISECONDS: RangeInclusive<u64> = 1..=604_800_000;

@@ -55,6 +55,8 @@ steps! {
     OpenLayer => "open layer",
     MountLayer => "mount layer",
     RemoveLayer => "remove layer",
+    ListLayers => "list layers",
+    ReadLayer => "read layer",
     CloneLayer => "clone layer mount",
     IdmapLayer => "idmap layer mount",
     DressUpper => "dress upper folder",

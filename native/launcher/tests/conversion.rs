@@ -2,7 +2,7 @@
 mod support;
 
 use caisson_frame::agent::exited::End;
-use caisson_frame::launch::{Compression, Convert, ConvertResult, Publish, RemoveLayer, convert_result, event, request};
+use caisson_frame::launch::{Compression, Convert, ConvertResult, Publish, Remove, convert_result, event, request};
 use caisson_frame::read_frame;
 use std::fs;
 use std::io::Write;
@@ -66,7 +66,7 @@ fn convert(launcher: &Launcher, blob: &Blob, below: Option<&str>) -> (Conversati
 }
 
 fn publish(mut conversation: Conversation) -> String {
-    conversation.send(request::Request::Publish(Publish {}));
+    conversation.send(request::Request::Publish(Publish { store_bytes: 0 }));
     match conversation.next() {
         Some(event::Event::Published(published)) => published.key,
         other => panic!("{other:?}"),
@@ -122,10 +122,12 @@ fn publishes_a_layer_that_then_runs() {
 
 fn remove(launcher: &Launcher, key: &str, possible: bool) {
     let mut conversation = Conversation::open(launcher);
-    conversation.send(request::Request::RemoveLayer(RemoveLayer { key: key.into() }));
+    conversation.send(request::Request::Remove(Remove {
+        keys: vec![key.into()],
+        keep_bytes: 0,
+    }));
     match conversation.next() {
-        Some(event::Event::Removed(_)) => assert!(possible),
-        Some(event::Event::Failed(failed)) => assert!(!possible && failed.errno == libc::EBUSY, "{failed:?}"),
+        Some(event::Event::Removed(removed)) => assert_eq!(removed.keys.contains(&key.to_owned()), possible),
         other => panic!("{other:?}"),
     }
 }

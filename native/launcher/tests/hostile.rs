@@ -1,7 +1,7 @@
 //! What a worker that lies, errs or dies can do: nothing beyond its own sandbox.
 mod support;
 
-use caisson_frame::launch::{Boot, Finish, Prepare, RemoveLayer, Start, Stop, StopReason, request::Request};
+use caisson_frame::launch::{Boot, Finish, Prepare, Remove, Start, Stop, StopReason, request::Request};
 use std::io::Write;
 use support::conversation::{Conversation, start};
 use support::host::Traces;
@@ -94,8 +94,9 @@ fn a_request_out_of_turn_is_refused() {
     assert!(conversation.failed().message.contains("stop.reason"));
 
     let (mut conversation, _) = Conversation::prepared(&launcher);
-    conversation.send(Request::RemoveLayer(RemoveLayer {
-        key: format!("sha256-{}", "0".repeat(64)),
+    conversation.send(Request::Remove(Remove {
+        keys: vec![format!("sha256-{}", "0".repeat(64))],
+        keep_bytes: 0,
     }));
     assert_eq!(conversation.failed().step, "check request");
     Traces::idle(&launcher);

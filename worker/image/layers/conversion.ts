@@ -9,6 +9,7 @@ import { ImageError, type ImageReason } from '../failure.js'
 import { ConverterChannel } from './channel.js'
 import { compressionOf } from './compression.js'
 import { orAborted } from './flights.js'
+import type { LayerLimits } from './limits.js'
 import type { Slots } from './slots.js'
 
 /** A layer of an image, and how to get at its bytes. */
@@ -23,12 +24,6 @@ export interface Layer {
   slots?: Slots
 }
 
-export interface LayerLimits {
-  /** Uncompressed. */
-  bytes: number
-  entries: number
-}
-
 /** Ways in which a layer can be asked for: by itself, or completed from the layers below. */
 export interface Completion {
   chainId: string
@@ -38,9 +33,27 @@ export interface Completion {
 export interface Conversion {
   launcherPath: string
   limits: LayerLimits
+  /** What the store may have, this layer included. */
+  storeBytes: number
   layer: Layer
   completion?: Completion
   onBytes(bytes: number): void
+  /** Layers left the store for this one. */
+  onRemoved(): void
+}
+
+/** With what is in use, the layer would be more than the store may have. */
+export class NoRoom extends Failure {
+  constructor(
+    readonly storedBytes: number,
+    lackingBytes: number,
+    layer: Layer,
+  ) {
+    super(
+      'STORE_FULL',
+      `layer ${layer.diffId} takes ${storedBytes} bytes: ${lackingBytes} more than the store has beside what runs use`,
+    )
+  }
 }
 
 /** What the converter refuses a layer for (launch.proto), and what that is to the client. */
@@ -81,10 +94,17 @@ async function convert(launcher: LauncherConnection, conversion: Conversion, sig
     const result = await channel.result
     if (result.needsLowers && !conversion.completion) return undefined
     checkConverted(result, layer)
-    return (await launcher.ask({ publish: {} }, 'published')).key
+    return await publish(launcher, conversion)
   } finally {
     await blob.return?.()
   }
+}
+
+async function publish(launcher: LauncherConnection, { layer, storeBytes, onRemoved }: Conversion): Promise<string> {
+  const { key, storedBytes, removed, lackingBytes } = await launcher.ask({ publish: { storeBytes } }, 'published')
+  if (removed.length > 0) onRemoved()
+  if (lackingBytes > 0) throw new NoRoom(storedBytes, lackingBytes, layer)
+  return key
 }
 
 function request({ layer, limits, completion }: Conversion, start: Buffer): caisson.launch.v1.IConvert {

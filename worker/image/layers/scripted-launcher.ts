@@ -1,5 +1,7 @@
-// For tests: speaks launch.proto, and converts as the test says, so that failures come when they are wanted.
-import { mkdir, writeFile } from 'node:fs/promises'
+// For tests: speaks launch.proto, and converts as the test says, so that failures come when they are wanted. It keeps what is held, but knows
+// neither budget nor age.
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { encodeFrame, FrameDecoder } from '../../../proto/frame.js'
@@ -29,6 +31,9 @@ export const ended = (channel: Socket) => new Promise<void>((resolve) => channel
 export class ScriptedLauncher implements AsyncDisposable {
   readonly asked: Asked[] = []
   script: Script = converted
+  /** What is wrong with a layer, by key. */
+  readonly problems = new Map<string, string>()
+  readonly #held = new Map<Socket, string[]>()
   readonly #sockets = new Set<Socket>()
   readonly #servers: Server[] = []
 
@@ -63,7 +68,10 @@ export class ScriptedLauncher implements AsyncDisposable {
     const server = createServer({ allowHalfOpen: true }, (socket) => {
       this.#sockets.add(socket)
       socket.on('error', () => {})
-      socket.on('close', () => this.#sockets.delete(socket))
+      socket.on('close', () => {
+        this.#sockets.delete(socket)
+        this.#held.delete(socket)
+      })
       onSocket(socket)
     })
     this.#servers.push(server)
@@ -78,12 +86,16 @@ export class ScriptedLauncher implements AsyncDisposable {
     socket.on('end', () => socket.end())
     socket.on('data', async (chunk: Buffer) => {
       for (const message of decoder.push(chunk)) {
-        const { convert, publish } = Request.decode(message)
+        const { convert, publish, hold, release, remove, verify } = Request.decode(message)
         if (convert) {
           current = { ...convert, blob: Buffer.alloc(0), published: false, closed }
           answer({ prepared: { sandboxId: 'c', channelPath: await this.#channel(current) } })
         }
         if (publish && current) answer({ published: await this.#publish(current) })
+        if (hold) answer({ held: { missing: this.#hold(socket, hold.keys ?? []) } })
+        if (release) answer({ released: this.#release(socket, release.keys ?? []) })
+        if (remove) answer({ removed: await this.#remove(remove.keys ?? []) })
+        if (verify) answer({ verified: await this.#verify(verify.key ?? '') })
       }
     })
   }
@@ -107,5 +119,40 @@ export class ScriptedLauncher implements AsyncDisposable {
     const key = asked.chainId ? `chain-${asked.chainId.slice(7)}` : (asked.diffId ?? '').replace(':', '-')
     await writeFile(join(this.store, `${key}.sqfs`), asked.blob)
     return { key, storedBytes: asked.blob.length }
+  }
+
+  /** Keys, as often as they are held; sorted. */
+  get held(): string[] {
+    return [...this.#held.values()].flat().sort()
+  }
+
+  #hold(socket: Socket, keys: string[]): string[] {
+    this.#held.set(socket, [...(this.#held.get(socket) ?? []), ...keys])
+    return keys.filter((key) => !existsSync(this.#pathOf(key)))
+  }
+
+  #release(socket: Socket, keys: string[]) {
+    const held = this.#held.get(socket) ?? []
+    for (const key of keys) held.splice(held.indexOf(key), 1)
+    return {}
+  }
+
+  async #remove(wanted: string[]) {
+    const all = (await readdir(this.store)).map((name) => name.replace('.sqfs', ''))
+    const keys = all.filter((key) => !this.held.includes(key) && (wanted.length === 0 || wanted.includes(key)))
+    const sizes = await Promise.all(keys.map(async (key) => (await stat(this.#pathOf(key))).size))
+    for (const key of keys) await rm(this.#pathOf(key))
+    return { keys, bytes: sizes.reduce((sum, size) => sum + size, 0) }
+  }
+
+  async #verify(key: string) {
+    const { size } = await stat(this.#pathOf(key))
+    const problem = this.problems.get(key)
+    if (problem !== undefined) await rm(this.#pathOf(key))
+    return { found: true, storedBytes: size, problem: problem ?? '' }
+  }
+
+  #pathOf(key: string): string {
+    return join(this.store, `${key}.sqfs`)
   }
 }

@@ -11,15 +11,16 @@ import { ImageError } from '../failure.js'
 import { ConverterLost } from './channel.js'
 import type { Layer } from './conversion.js'
 import { emptyLayer } from './empty.js'
+import { defaultLayerLimits } from './limits.js'
 import { ended, ScriptedLauncher } from './scripted-launcher.js'
-import { defaultLayerLimits, LayerStore } from './store.js'
+import { LayerStore } from './store.js'
 
 const { Compression } = caisson.launch.v1
 const never = new AbortController().signal
 const silent = () => {}
 
 const storeOf = ({ path, store }: ScriptedLauncher, limits = defaultLayerLimits) =>
-  new LayerStore({ launcherPath: path, folder: store, limits, parallel: 2 })
+  new LayerStore({ launcherPath: path, folder: store, limits, bytes: 1e9, parallel: 2, launcherMs: 1000 })
 
 /** An image of these blobs, in pieces; their DiffIDs are never looked at here. */
 function layersOf(blobs: Buffer[], change: (layer: Layer) => Partial<Layer> = () => ({})): Layer[] {
@@ -52,7 +53,7 @@ test('layers are converted once, and told what they are compressed with', async 
   const skippable = Buffer.from([0x51, 0x2a, 0x4d, 0x18, 0, 0, 0, 0])
   const blobs = [gzipSync('one'), Buffer.from('plain'), zstd, skippable, Buffer.alloc(300_000, 'x')]
   const layers = layersOf(blobs)
-  const keys = await storeOf(launcher).ensure(layers, never, silent)
+  const { keys } = await storeOf(launcher).ensure(layers, never, silent)
   assert.deepEqual(
     keys,
     layers.map(({ diffId }) => diffId.replace(':', '-')),
@@ -102,7 +103,7 @@ test('a layer that needs its lowers is completed from them; the bottom one from 
   const store = storeOf(launcher)
   const chainKey = (index: number) => `chain-${layers[index]?.chainId.slice(7)}`
   const keys = [chainKey(0), layers[1]?.diffId.replace(':', '-'), chainKey(2)]
-  assert.deepEqual(await store.ensure(layers, never, silent), keys)
+  assert.deepEqual((await store.ensure(layers, never, silent)).keys, keys)
   const completions = launcher.asked.filter(({ chainId }) => chainId).map(({ diffId, lowers }) => ({ diffId, lowers }))
   assert.deepEqual(completions, [
     { diffId: layers[0]?.diffId, lowers: [emptyLayer.diffId.replace(':', '-')] },
@@ -115,7 +116,7 @@ test('a layer that needs its lowers is completed from them; the bottom one from 
   const [, , c] = layers as [Layer, Layer, Layer]
   await store.ensure([{ ...c, chainId: chainIds([c.diffId])[0] as string }], never, silent)
   assert.equal(launcher.asked.length, 7)
-  assert.deepEqual(await storeOf(launcher).ensure(layers, never, silent), keys)
+  assert.deepEqual((await storeOf(launcher).ensure(layers, never, silent)).keys, keys)
   assert.equal(launcher.asked.length, 7)
 })
 

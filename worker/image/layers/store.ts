@@ -3,10 +3,14 @@ import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { caisson } from '../../../proto/messages.js'
-import { type Completion, convertLayer, type Layer, type LayerLimits } from './conversion.js'
+import { ImageError } from '../failure.js'
+import { type Completion, convertLayer, type Layer, NoRoom } from './conversion.js'
 import { emptyLayer } from './empty.js'
 import { Flights } from './flights.js'
+import { type Hold, Holds } from './holds.js'
+import type { LayerLimits } from './limits.js'
 import { Slots } from './slots.js'
+import { Upkeep } from './upkeep.js'
 
 export type OnProgress = (progress: caisson.v1.IProgress) => void
 
@@ -15,11 +19,18 @@ export interface LayerStoreOptions {
   /** STATE/layers/v1 */
   folder: string
   limits: LayerLimits
+  /** What the store may have. */
+  bytes: number
   /** Conversions at the same time. */
   parallel: number
+  /** How long a launcher that is gone is waited for. */
+  launcherMs: number
 }
 
-export const defaultLayerLimits: LayerLimits = { bytes: 8 * 2 ** 30, entries: 1_000_000 }
+/** Keys of an image's layers, oldest first; they stay in the store until it is disposed of. */
+export interface Ensured extends Disposable {
+  keys: string[]
+}
 
 /** Progress is for people: so often is enough. */
 const progressMs = 250
@@ -34,14 +45,37 @@ export class LayerStore {
   readonly #flights = new Flights<string | undefined, caisson.v1.IProgress>()
   readonly #slots: Slots
   readonly #needLowers = new Set<string>()
+  readonly #holds: Holds
+  readonly upkeep: Upkeep
+  /** Layers left the store, for others to have room. */
+  onRemoved = () => {}
 
   constructor(options: LayerStoreOptions) {
     this.#options = options
     this.#slots = new Slots(options.parallel)
+    this.#holds = new Holds(options.launcherPath, options.launcherMs)
+    this.upkeep = new Upkeep(options.launcherPath, options.folder, this.#holds)
   }
 
-  /** Keys of the layers, oldest first, once all of them are in the store. */
-  async ensure(layers: Layer[], signal: AbortSignal, onProgress: OnProgress): Promise<string[]> {
+  /** From here on, those of these layers that are there stay. */
+  hold(keys: string[], signal: AbortSignal): Promise<Hold> {
+    return this.#holds.hold(keys, signal)
+  }
+
+  /** Resolves once all of these layers are in the store. */
+  async ensure(layers: Layer[], signal: AbortSignal, onProgress: OnProgress): Promise<Ensured> {
+    // Before any is looked for, and under every name that it may have.
+    const hold = await this.hold(candidates(layers), signal)
+    try {
+      return Object.assign(hold, { keys: await this.#ensureAll(layers, signal, onProgress) })
+    } catch (error) {
+      const failure = error instanceof NoRoom ? await this.#judge(error, layers) : error
+      hold[Symbol.dispose]()
+      throw failure
+    }
+  }
+
+  async #ensureAll(layers: Layer[], signal: AbortSignal, onProgress: OnProgress): Promise<string[]> {
     // The first failure stops the others: nobody wants half an image.
     const failed = new AbortController()
     const either = AbortSignal.any([signal, failed.signal])
@@ -67,10 +101,14 @@ export class LayerStore {
     }
   }
 
-  /** Changes whenever a layer comes or goes. */
-  async generation(): Promise<string> {
-    const { ino, mtimeNs } = await stat(this.#options.folder, { bigint: true })
-    return `${ino}:${mtimeNs}`
+  /** An image that would not fit into an empty store is at fault itself; any other one may fit when others have ended. */
+  async #judge(noRoom: NoRoom, layers: Layer[]): Promise<Error> {
+    const stored = await Promise.all(candidates(layers).map((key) => this.storedBytes(key)))
+    const own = stored.reduce<number>((sum, bytes) => sum + (bytes ?? 0), noRoom.storedBytes)
+    const { bytes } = this.#options
+    if (own <= bytes) return noRoom
+    const message = `its layers take ${own} bytes and more in the store, which may have at most ${bytes} (--store-bytes of the worker)`
+    return new ImageError('IMAGE_TOO_LARGE', `the image is too large: ${message}`, { field: 'spec.image' })
   }
 
   async #ensure(layer: Layer, lowers: Promise<string>[], signal: AbortSignal, onProgress: OnProgress): Promise<string> {
@@ -100,9 +138,11 @@ export class LayerStore {
     const work = (signal: AbortSignal, report: OnProgress) =>
       (layer.slots ?? this.#slots).use(async () => {
         signal.throwIfAborted()
-        const { launcherPath, limits } = this.#options
+        const { launcherPath, limits, bytes: storeBytes } = this.#options
         const onBytes = progressOf(layer, report)
-        return await convertLayer({ launcherPath, limits, layer, onBytes, ...(completion && { completion }) }, signal)
+        const onRemoved = () => this.onRemoved()
+        const how = { launcherPath, limits, storeBytes, onBytes, onRemoved }
+        return await convertLayer({ ...how, layer, ...(completion && { completion }) }, signal)
       })
     return this.#flights.join(key, signal, work, onProgress)
   }
@@ -115,6 +155,11 @@ export class LayerStore {
     if (this.#needLowers.size >= maxRemembered) this.#needLowers.clear()
     this.#needLowers.add(diffId)
   }
+}
+
+function candidates(layers: Layer[]): string[] {
+  const keys = layers.flatMap(({ diffId, chainId }) => [keyOf(diffId), chainKey(chainId)])
+  return [...new Set([keyOf(emptyLayer.diffId), ...keys])]
 }
 
 /** Counts bytes that went in, and reports the first, the last, and some in between. */

@@ -1,0 +1,99 @@
+// Which layers must stay in the store, as the launcher is told: over one connection, for as long as this worker lives.
+import { setTimeout as delay } from 'node:timers/promises'
+import { LauncherConnection, LauncherLost } from '../../sandbox/launcher.js'
+import { orAborted } from './flights.js'
+
+/** A launcher that died is started again within a second or so, and then knows of no holds. */
+export const launcherMs = 20_000
+const againMs = 100
+
+/** Its layers stay until it is disposed of; that may happen more than once. */
+export interface Hold extends Disposable {
+  /** Keys that were not in the store when it began. */
+  readonly missing: string[]
+}
+
+export class Holds {
+  /** Keys of each hold that is in force. */
+  readonly #held = new Set<string[]>()
+  #connection: LauncherConnection | undefined
+  /** A connection takes one question at a time, and the first one of a new connection tells of all holds there are. */
+  #turn: Promise<unknown> = Promise.resolve()
+
+  constructor(
+    private readonly launcherPath: string,
+    private readonly patienceMs: number,
+  ) {}
+
+  /** For at most 1,024 keys. */
+  async hold(keys: string[], signal: AbortSignal): Promise<Hold> {
+    // One of its own: several holds may be for the same keys.
+    const own = [...keys]
+    const holding = this.#inTurn(async () => {
+      const missing = own.length > 0 ? await this.#ask(own, signal) : []
+      this.#held.add(own)
+      return { missing, [Symbol.dispose]: () => this.#release(own) }
+    })
+    return orAborted(holding, signal).catch((error) => {
+      holding.then((late) => late[Symbol.dispose]()).catch(() => {})
+      throw error
+    })
+  }
+
+  /** What was disposed of before is released. */
+  async settled(): Promise<void> {
+    await this.#turn
+  }
+
+  #release(keys: string[]): void {
+    const releasing = this.#inTurn(async () => {
+      if (this.#held.delete(keys) && keys.length > 0) await this.#connection?.ask({ release: { keys } }, 'released')
+    })
+    // A connection that is lost holds nothing.
+    releasing.catch(() => {})
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work)
+    this.#turn = result.then(
+      () => {},
+      () => {},
+    )
+    return result
+  }
+
+  async #ask(keys: string[], signal: AbortSignal): Promise<string[]> {
+    for (const deadline = Date.now() + this.patienceMs; ; await delay(againMs)) {
+      signal.throwIfAborted()
+      try {
+        const connection = await this.#connected()
+        return (await connection.ask({ hold: { keys } }, 'held')).missing
+      } catch (error) {
+        if (!(error instanceof LauncherLost) || Date.now() > deadline) throw error
+      }
+    }
+  }
+
+  async #connected(): Promise<LauncherConnection> {
+    if (this.#connection) return this.#connection
+    const connection = await LauncherConnection.connect(this.launcherPath)
+    connection.lost.catch(() => this.#lose(connection))
+    for (const keys of this.#held) if (keys.length > 0) await connection.ask({ hold: { keys } }, 'held')
+    this.#connection = connection
+    return connection
+  }
+
+  /** What is held is told to the next launcher as soon as there is one. */
+  #lose(connection: LauncherConnection): void {
+    if (this.#connection !== connection) return
+    this.#connection = undefined
+    if (this.#held.size > 0) void this.#inTurn(() => this.#reconnect())
+  }
+
+  async #reconnect(): Promise<void> {
+    for (const deadline = Date.now() + this.patienceMs; Date.now() < deadline; await delay(againMs, undefined, { ref: false })) {
+      const connection = await this.#connected().catch(() => undefined)
+      if (connection) return
+    }
+  }
+}
