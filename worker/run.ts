@@ -109,12 +109,12 @@ export class Run {
 
   /** The record says STARTING before the agent hears of the program: from then on it may have run. */
   async #start({ runId, attempt, limits }: ClaimedRun, sandbox: Sandbox, image: PreparedImage) {
-    const [isOurs] = await Promise.all([
-      this.#host.runs.starting(runId, attempt, image.manifestDigest),
-      // A machine takes seconds to boot, for which a cancel does not wait.
-      this.#stop.unless(sandbox.start(image.layerKeys, limits, runId)),
-    ])
-    if (!isOurs) throw new Failure('WORKER_LOST', 'the run has gone to another attempt')
+    const record = async () => {
+      const isOurs = await this.#host.runs.starting(runId, attempt, image.manifestDigest)
+      if (!isOurs) throw new Failure('WORKER_LOST', 'the run has gone to another attempt')
+    }
+    // A machine takes seconds to boot, for which a cancel does not wait.
+    await this.#stop.unless(sandbox.start(image.layerKeys, limits, runId, record))
     this.#stop.signal.throwIfAborted()
   }
 

@@ -42,9 +42,10 @@ class Container implements Sandbox {
     return { hostname: this.#hostname, entropy: randomBytes(32), unixUs: 0 }
   }
 
-  async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string): Promise<void> {
+  /** At once: neither takes long, and neither needs the other. */
+  async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string, record: () => Promise<void>): Promise<void> {
     this.#hostname = hostname
-    await answered(this.#launcher.ask({ start: startOf(layerKeys, limits) }, 'started'), 'Start')
+    await Promise.all([record(), answered(this.#launcher.ask({ start: startOf(layerKeys, limits) }, 'started'), 'Start')])
   }
 
   stop(reason: caisson.launch.v1.StopReason): void {

@@ -54,7 +54,7 @@ async function describeGuest(launcherPath: string): Promise<caisson.launch.v1.IG
 async function boots(hypervisor: Hypervisor, ms: number): Promise<string | undefined> {
   using machine = new MicroVm(hypervisor, ms)
   try {
-    await machine.start([], limits, 'probe')
+    await machine.start([], limits, 'probe', async () => {})
     return undefined
   } catch (error) {
     return (error as Error).message

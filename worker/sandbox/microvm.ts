@@ -51,7 +51,8 @@ export class MicroVm implements Sandbox {
     return this.#agent
   }
 
-  async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string): Promise<void> {
+  /** The record is told when the machine stands: a worker that is lost while it boots has started nothing. */
+  async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string, record: () => Promise<void>): Promise<void> {
     const keys = withoutRepeats(layerKeys)
     const spec = machineSpec(keys, limits, this.#hypervisor)
     const { maxDisks } = this.#hypervisor.vmm
@@ -63,7 +64,7 @@ export class MicroVm implements Sandbox {
     await within(this.#boot(spec), this.#patienceMs, late)
     const setup = { hostname, entropy: randomBytes(entropyBytes), unixUs: Date.now() * 1000, machine }
     await answered(orLaunchersWord(this.agent.setUp(setup), this.#launcher), 'Setup')
-    await answered(this.#launcher.ask({ start: startOf([], limits) }, 'started'), 'Start')
+    await Promise.all([record(), answered(this.#launcher.ask({ start: startOf([], limits) }, 'started'), 'Start')])
   }
 
   stop(reason: caisson.launch.v1.StopReason): void {

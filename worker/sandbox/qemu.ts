@@ -74,7 +74,8 @@ function argsOf(spec: MachineSpec): string[] {
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     // The default kernel finds its devices by ACPI. Without PIT, PIC and RTC an emulated guest would look for them for a second.
-    ...['-M', 'microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=off'],
+    // Memory is not merged with that of others, whose contents would then show by how long a write takes.
+    ...['-M', 'microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=off,mem-merge=off,dump-guest-core=off'],
     ...['-accel', spec.accelerator === 'kvm' ? 'kvm' : `tcg,thread=multi,tb-size=${translationCacheMib}`],
     ...['-cpu', spec.accelerator === 'kvm' ? 'host' : 'max', '-smp', String(spec.cpus)],
     ...['-m', `${spec.memoryBytes / mib}M`],

@@ -18,8 +18,11 @@ export interface Sandbox extends Disposable {
   readonly setup: caisson.agent.v1.ISetup | undefined
   /** Memory, processes and disk are counted inside, where the host does not see them: the agent reports them. */
   readonly countsInside: boolean
-  /** Gives it its root and limits, and starts its clocks. */
-  start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string): Promise<void>
+  /**
+   * Gives it its root and limits, and starts its clocks. `record` puts down that the program may run from now on: called as late as that is
+   * true, and done before this resolves.
+   */
+  start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string, record: () => Promise<void>): Promise<void>
   /** Kills the payload. The first reason wins, the host's own included. */
   stop(reason: caisson.launch.v1.StopReason): void
   /** The payload was killed, and why; never settles otherwise. */

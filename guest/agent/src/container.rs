@@ -4,6 +4,7 @@ use crate::kernel;
 use crate::payload::{self, Walls};
 use crate::seccomp;
 use crate::session::{AgentError, Session};
+use caisson_seccomp::compile;
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{SocketFlags, accept_with};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
@@ -20,7 +21,7 @@ pub fn run(cgroup_fds: u8) -> Result<(), AgentError> {
     let cgroups = (first..end).map(inherited).collect::<Result<_, _>>()?;
     let walls = Walls {
         cgroups,
-        filter: seccomp::compile(seccomp::RULES),
+        filter: compile(seccomp::RULES),
     };
 
     let prepared = payload::prepare(&walls);

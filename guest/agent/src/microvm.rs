@@ -12,6 +12,7 @@ use crate::payload::{self, Walls};
 use crate::seccomp;
 use crate::session::{AgentError, Session};
 use caisson_frame::agent::{Counters, Setup};
+use caisson_seccomp::compile;
 use limits::Payload;
 use rustix::system::{RebootCommand, reboot};
 use std::os::fd::OwnedFd;
@@ -34,7 +35,7 @@ fn live() -> Result<(), AgentError> {
     let payload = Payload::make()?;
     let walls = Walls {
         cgroups: vec![payload.door()?],
-        filter: seccomp::compile(seccomp::RULES),
+        filter: compile(seccomp::RULES),
     };
     let prepared = payload::prepare(&walls);
     port::wait_for_host(&port)?;

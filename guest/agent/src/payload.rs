@@ -22,8 +22,8 @@ pub use stage::detached;
 
 use crate::failure::{At, Failure};
 use crate::kernel::{self, Side};
-use crate::seccomp::Filter;
 use caisson_frame::agent::failed::Step;
+use caisson_seccomp::Filter;
 use rustix::fs::MemfdFlags;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};

@@ -4,6 +4,7 @@ use crate::namespaces::loopback_up;
 use crate::privileges;
 use crate::step::Step;
 use crate::sys;
+use caisson_seccomp::Instruction;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read, write};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind_recursive, unmount};
@@ -32,7 +33,7 @@ pub struct Plan<'a> {
     pub program: Executable<'a>,
     /// Ended by a null pointer.
     pub args: &'a [*const c_char],
-    pub confinement: Option<Confinement>,
+    pub confinement: Option<Confinement<'a>>,
     /// Which of the descriptors becomes its stderr; otherwise nobody hears it.
     pub errors: Option<RawFd>,
 }
@@ -45,11 +46,12 @@ pub enum Executable<'a> {
     Inside(&'a CStr),
 }
 
-/// What converter and VMM get: they need nothing but their files. Their system calls they confine themselves, before they read the
-/// first byte that a client has a hand in.
-pub struct Confinement {
-    pub file_bytes: u64,
+/// What converter and VMM get: they need nothing but their files.
+pub struct Confinement<'a> {
+    pub limits: &'a [(Resource, u64)],
     pub capabilities: CapabilitySet,
+    /// The converter attaches its own, before it reads the first byte that a client has a hand in.
+    pub filter: Option<&'a [Instruction]>,
 }
 
 pub struct Mount {
@@ -183,15 +185,20 @@ fn change_root(plan: &Plan<'_>) -> Done {
     at(Step::LeaveHostTree, chdir(c"/"))
 }
 
-fn give_up(confinement: &Confinement) -> Done {
-    let limit = Rlimit {
-        current: Some(confinement.file_bytes),
-        maximum: Some(confinement.file_bytes),
-    };
-    at(Step::Rlimit, setrlimit(Resource::Fsize, limit))?;
+fn give_up(confinement: &Confinement<'_>) -> Done {
+    for (resource, limit) in confinement.limits {
+        let limit = Rlimit {
+            current: Some(*limit),
+            maximum: Some(*limit),
+        };
+        at(Step::Rlimit, setrlimit(*resource, limit))?;
+    }
     at(Step::BoundingSet, privileges::bound(confinement.capabilities))?;
     at(Step::Capabilities, privileges::hold(confinement.capabilities))?;
-    at(Step::NoNewPrivs, set_no_new_privs(true))
+    at(Step::NoNewPrivs, set_no_new_privs(true))?;
+    confinement
+        .filter
+        .map_or(Ok(()), |filter| at(Step::Seccomp, caisson_seccomp::attach(filter)))
 }
 
 /// The plan's, then program and parent; everything else closes: in a copy of every other sandbox's descriptors, among them the ends by

@@ -17,6 +17,7 @@ use caisson_frame::launch::{Published, event::Event, request::Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, openat};
 use rustix::io::Errno;
+use rustix::process::Resource;
 use rustix::thread::CapabilitySet;
 use std::ffi::{CString, c_char};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -161,6 +162,8 @@ fn start_converter(
     let mut args: Vec<*const c_char> = words.iter().map(|word| word.as_ptr()).collect();
     args.push(std::ptr::null());
     let descriptors: Vec<BorrowedFd<'_>> = descriptors.into_iter().map(AsFd::as_fd).collect();
+    // Each of spool and output: the layer, what it takes over from those below, and an inode for every entry.
+    let file_bytes = convert.max_bytes.saturating_mul(2) + convert.max_entries * 1_024 + (64 << 20);
     let has_lowers = !convert.lowers.is_empty();
     let plan = Plan {
         root: &launcher.roots.converter,
@@ -169,8 +172,8 @@ fn start_converter(
         program: Executable::Open(launcher.converter.file.as_fd()),
         args: &args,
         confinement: Some(Confinement {
-            // Each of spool and output: the layer, what it takes over from those below, and an inode for every entry.
-            file_bytes: convert.max_bytes.saturating_mul(2) + convert.max_entries * 1_024 + (64 << 20),
+            limits: &[(Resource::Fsize, file_bytes)],
+            filter: None,
             // Files of the layers below belong to any id, and may be readable by none.
             capabilities: if has_lowers {
                 CapabilitySet::DAC_READ_SEARCH

@@ -8,10 +8,12 @@ use crate::scratch::DiskUse;
 use crate::spec::{self, Boot};
 use crate::step::{At, Failure, Step};
 use crate::uids::UidRange;
+use crate::vmm_filter::FILTER;
 use crate::walls::Walls;
 use rustix::fs::{MemfdFlags, fstat, memfd_create};
 use rustix::io::{Errno, pread};
 use rustix::mount::MountFlags;
+use rustix::process::Resource;
 use rustix::thread::CapabilitySet;
 use std::ffi::{CStr, c_char};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
@@ -23,6 +25,8 @@ const MOUNTS: [Mount; 1] = [Mount {
     options: None,
 }];
 const PROGRAM: &CStr = c"/usr/bin/qemu-system-x86_64";
+/// Its disks twice over, its sockets, and what its threads wake each other by.
+const VMM_FILES: u64 = 512;
 /// Of what the VMM said before it ended.
 const WORDS_BYTES: usize = 400;
 
@@ -103,8 +107,16 @@ fn start_vmm(
         program: Executable::Inside(PROGRAM),
         args: &args,
         confinement: Some(Confinement {
-            file_bytes: largest.unwrap_or(0),
+            limits: &[
+                (Resource::Fsize, largest.unwrap_or(0)),
+                (Resource::Nofile, VMM_FILES),
+                (Resource::Nproc, boot.limits.pids),
+                (Resource::Core, 0),
+                (Resource::Memlock, 0),
+                (Resource::Msgqueue, 0),
+            ],
             capabilities: CapabilitySet::empty(),
+            filter: Some(&FILTER),
         }),
         errors: Some(FIRST_DESCRIPTOR + descriptors.len() as RawFd - 1),
     };

@@ -38,6 +38,7 @@ mod sweep;
 mod sys;
 mod uids;
 mod users;
+mod vmm_filter;
 mod walls;
 mod watch;
 

@@ -80,6 +80,7 @@ steps! {
     BoundingSet => "drop bounding set",
     Capabilities => "drop capabilities",
     NoNewPrivs => "no_new_privs",
+    Seccomp => "attach filter",
     DieWithParent => "die with parent",
     Descriptors => "place descriptors",
     Exec => "execute",

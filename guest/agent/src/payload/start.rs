@@ -6,8 +6,9 @@ use super::stage::Trees;
 use super::{Ends, Walls, privileges, rlimits, root, stdio};
 use crate::failure::{At, Failure};
 use crate::outcome::{EXECUTING, FAILED};
-use crate::{kernel, rights, seccomp};
+use crate::{kernel, rights};
 use caisson_frame::agent::{Exec, failed::Step};
+use caisson_seccomp::attach;
 use prost::Message;
 use rustix::fs::{AtFlags, Gid, Mode, Uid, chownat, mkdirat};
 use rustix::io::Errno;
@@ -46,7 +47,7 @@ fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible
     rlimits::set(exec.rlimits.unwrap_or_default().open_files).at(Step::Rlimit, "rlimits")?;
     let program = Program::new(&exec, &user);
     privileges::drop(&user)?;
-    seccomp::attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
+    attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
     rustix::io::write(&ends.outcome, &[EXECUTING]).at(Step::Exec, "announce")?;
     Err(program.execute())
 }

@@ -1,0 +1,3 @@
+fn main() {
+    caisson_seccomp::generate("vmm.seccomp.json");
+}
