@@ -136,6 +136,7 @@ export function readWorker(worker: caisson.v1.IWorker): Worker {
       accelerator: offer.accelerator ?? '',
       counts: offer.counts ?? false,
       unavailable: offer.unavailable ?? '',
+      guest: offer.guest ?? '',
     })),
     maximum: readLimits(worker.maximum ?? {}),
     cpuMillisFree: worker.cpuMillisFree ?? 0,

@@ -179,6 +179,8 @@ export interface BackendOffer {
   counts: boolean
   /** Why it is not offered; empty when it is. */
   unavailable: string
+  /** Of a microVM: its kernel and its VMM. */
+  guest: string
 }
 
 /** An image that a worker has prepared. */

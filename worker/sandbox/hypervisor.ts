@@ -28,21 +28,22 @@ export const notYetKnown: Found = none('not known yet: the worker is booting a g
 export async function findHypervisor(vmm: Vmm, launcherPath: string, allowEmulation: boolean): Promise<Found> {
   const guest = await describeGuest(launcherPath)
   if (guest.unavailable) return none(guest.unavailable)
-  const tscKhz = guest.tscKhz ?? 0
-  const noKvm = guest.kvm ? await boots({ vmm, accelerator: 'kvm', tscKhz }, kvmMs) : 'there is no /dev/kvm'
-  if (noKvm === undefined) return offered({ vmm, accelerator: 'kvm', tscKhz })
+  const machine = { vmm, tscKhz: guest.tscKhz ?? 0, acpi: guest.acpi ?? false }
+  const version = guest.version ?? ''
+  const noKvm = guest.kvm ? await boots({ ...machine, accelerator: 'kvm' }, kvmMs) : 'there is no /dev/kvm'
+  if (noKvm === undefined) return offered({ ...machine, accelerator: 'kvm' }, version)
   if (!allowEmulation) return none(`KVM: ${noKvm}; emulation is not allowed (--allow-emulation)`)
-  const noTcg = await boots({ vmm, accelerator: 'tcg', tscKhz }, emulatedMs)
-  if (noTcg === undefined) return offered({ vmm, accelerator: 'tcg', tscKhz })
+  const noTcg = await boots({ ...machine, accelerator: 'tcg' }, emulatedMs)
+  if (noTcg === undefined) return offered({ ...machine, accelerator: 'tcg' }, version)
   return none(`KVM: ${noKvm}; emulated: ${noTcg}`)
 }
 
 const counts: Record<Accelerator, boolean> = { kvm: true, tcg: false }
 
-function offered(hypervisor: Hypervisor): Found {
+function offered(hypervisor: Hypervisor, guest: string): Found {
   const { vmm, accelerator } = hypervisor
   const backend = Backend.BACKEND_MICROVM
-  return { hypervisor, offer: { backend, vmm: vmm.name, accelerator, counts: counts[accelerator], unavailable: '' } }
+  return { hypervisor, offer: { backend, vmm: vmm.name, accelerator, counts: counts[accelerator], unavailable: '', guest } }
 }
 
 async function describeGuest(launcherPath: string): Promise<caisson.launch.v1.IGuestDescribed> {

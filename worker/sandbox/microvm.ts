@@ -27,6 +27,7 @@ export interface Hypervisor {
   vmm: Vmm
   accelerator: Accelerator
   tscKhz: number
+  acpi: boolean
 }
 
 export class MicroVm implements Sandbox {
@@ -109,11 +110,16 @@ export class MicroVm implements Sandbox {
   }
 }
 
-export function machineSpec(layerKeys: string[], limits: caisson.v1.ILimits, { accelerator, tscKhz }: Hypervisor): MachineSpec {
+export function machineSpec(
+  layerKeys: string[],
+  limits: caisson.v1.ILimits,
+  { accelerator, tscKhz, acpi }: Hypervisor,
+): MachineSpec {
   const { memoryBytes, cpuMillis, diskBytes } = startOf([], limits)
   return {
     accelerator,
     tscKhz,
+    acpi,
     layerKeys,
     cpus: Math.ceil(cpuMillis / 1000),
     memoryBytes: guestMemory(memoryBytes),

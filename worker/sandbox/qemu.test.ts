@@ -18,11 +18,13 @@ const spec: MachineSpec = {
   layerKeys: [key('a')],
   diskBytes: 1 << 30,
   tscKhz: 2_100_000,
+  acpi: true,
 }
 
 const cases: Record<string, MachineSpec> = {
   'kvm-one-layer': spec,
   'kvm-four-processors-no-layers': { ...spec, cpus: 4, memoryBytes: 4096 * mib, layerKeys: [] },
+  'kvm-kernel-without-acpi': { ...spec, acpi: false },
   'emulated-three-layers': { ...spec, accelerator: 'tcg', layerKeys: [key('a'), key('b'), key('c')] },
 }
 

@@ -73,9 +73,9 @@ function argsOf(spec: MachineSpec): string[] {
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
-    // The default kernel finds its devices by ACPI. Without PIT, PIC and RTC an emulated guest would look for them for a second.
+    // Without PIT, PIC and RTC an emulated guest would look for them for a second.
     // Memory is not merged with that of others, whose contents would then show by how long a write takes.
-    ...['-M', 'microvm,acpi=on,pit=on,pic=on,rtc=on,isa-serial=off,mem-merge=off,dump-guest-core=off'],
+    ...['-M', `microvm,acpi=${spec.acpi ? 'on' : 'off'},pit=on,pic=on,rtc=on,isa-serial=off,mem-merge=off,dump-guest-core=off`],
     ...['-accel', spec.accelerator === 'kvm' ? 'kvm' : `tcg,thread=multi,tb-size=${translationCacheMib}`],
     ...['-cpu', spec.accelerator === 'kvm' ? 'host' : 'max', '-smp', String(spec.cpus)],
     ...['-m', `${spec.memoryBytes / mib}M`],
@@ -103,7 +103,7 @@ function diskArgs(disk: number): string[] {
 /** An emulated guest finds nothing to measure its clock by: it is told, and told to believe it. */
 function kernelWords({ accelerator, tscKhz }: MachineSpec): string {
   const clock = accelerator === 'tcg' ? `tsc_early_khz=${tscKhz} tsc=reliable no_timer_check noreplace-smp ` : ''
-  return `panic=-1 reboot=t quiet ${clock}-- microvm`
+  return `panic=-1 reboot=t quiet ${clock}microvm`
 }
 
 const path = (fd: number) => `/proc/self/fd/${fd}`

@@ -15,6 +15,8 @@ export interface MachineSpec {
   diskBytes: number
   /** Of the host's time stamp counter. */
   tscKhz: number
+  /** Whether the guest's kernel has it. */
+  acpi: boolean
 }
 
 /** All that the launcher is asked for. */

@@ -19,6 +19,7 @@ pub struct Files {
     pub kernel: OwnedFd,
     pub initramfs: OwnedFd,
     version: String,
+    acpi: bool,
 }
 
 pub const FOLDER: &str = "/var/cache/caisson/guest";
@@ -61,6 +62,7 @@ impl Guest {
                 version: files.version.clone(),
                 kvm: Path::new(KVM).exists(),
                 tsc_khz: tsc::khz(),
+                acpi: files.acpi,
             },
             Err(failure) => GuestDescribed {
                 unavailable: format!("{failure} (scripts/setup makes it)"),
@@ -77,6 +79,7 @@ impl Files {
         Ok(Self {
             version: String::from_utf8_lossy(&take(&version)?).trim_end().to_owned(),
             kernel: open(&folder.join("kernel"))?,
+            acpi: !folder.join("no-acpi").exists(),
             initramfs: initramfs(folder, agent)?,
         })
     }
