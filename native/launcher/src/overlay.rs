@@ -50,7 +50,7 @@ pub fn writable(
     }
     let lowers = stage.fill(layers, ids)?;
     // By descriptor, also because the options show in the sandbox, where paths of the host have no business.
-    let (upper, work) = (path_of(&scratch.upper), path_of(&scratch.work));
+    let (upper, work) = (path_of(&scratch.disk().upper), path_of(&scratch.disk().work));
     let mut options: Vec<Set<'_>> = lowers.iter().map(|path| Set::Text("lowerdir+", path)).collect();
     // Volatile: to sync a disk that is thrown away would only cost time.
     options.extend([
@@ -93,7 +93,7 @@ fn dress_upper(scratch: &Scratch, root: &RootAttributes, range: &UidRange) -> Re
     if root.is_plain() {
         return Ok(());
     }
-    let upper = &scratch.upper;
+    let upper = &scratch.disk().upper;
     let (uid, gid) = (Uid::from_raw(range.map(root.uid)), Gid::from_raw(range.map(root.gid)));
     fchown(upper, Some(uid), Some(gid)).at(Step::DressUpper)?;
     fchmod(upper, Mode::from_raw_mode(root.mode)).at(Step::DressUpper)?;

@@ -109,7 +109,7 @@ impl Walls for Sandbox {
             return spec::refuse(format_args!("start.layers has 0: a container needs one"));
         }
         self.group.payload.limit(&start.limits)?;
-        if start.disk_bytes != self.scratch.bytes {
+        if start.disk_bytes != self.scratch.disk().bytes {
             let name = format!("{}.asked", self.id);
             let asked = self.launcher.scratches.make(&name, start.disk_bytes, self.uids.first)?;
             self.unused = Some(std::mem::replace(&mut self.scratch, asked));

@@ -52,6 +52,7 @@ steps! {
     MountScratch => "mount scratch disk",
     ShutDownScratch => "shut down scratch disk",
     MeasureScratch => "measure scratch disk",
+    RenewScratch => "renew scratch disk",
     OpenLayer => "open layer",
     MountLayer => "mount layer",
     RemoveLayer => "remove layer",

@@ -1,0 +1,154 @@
+//! A scratch disk's file system: mounted until it is dropped.
+use super::template::BLOCK;
+use crate::log;
+use crate::loops::Loop;
+use crate::mounts::{self, Option as Set};
+use crate::step::{At, Failure, Step};
+use crate::sys;
+use rustix::fs::{
+    AtFlags, Dir, FallocateFlags, Mode, OFlags, ResolveFlags, fallocate, fstat, fstatvfs, mkdirat, openat, openat2, unlinkat,
+};
+use rustix::io::Errno;
+use rustix::mount::MountAttrFlags;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+const EXT4_IOC_SHUTDOWN: u64 = 0x8004_587D;
+const SHUTDOWN_WITHOUT_FLUSH: u32 = 2;
+/// Folders of the overlay, and what maps a file's blocks: so that a file of exactly the size asked for has room.
+pub const OVERHEAD_BYTES: u64 = 16 * BLOCK;
+/// What the file system writes by itself. A disk whose file grew by more has held data of a run.
+const OWN_BYTES: u64 = 1 << 20;
+const STAT_BLOCK: u64 = 512;
+const MOUNT_POINTS: usize = 8;
+
+pub struct Disk {
+    pub bytes: u64,
+    pub upper: OwnedFd,
+    pub work: OwnedFd,
+    pub empty: Free,
+    mount: OwnedFd,
+    mount_point: PathBuf,
+    file: OwnedFd,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Free {
+    pub bytes: u64,
+    pub inodes: u64,
+}
+
+impl Disk {
+    /// `file` is formatted. A ballast leaves its user exactly `bytes`.
+    pub fn mount(file: OwnedFd, bytes: u64, mounts: &Path, id: &str) -> Result<Self, Failure> {
+        let device = Loop::attach(&file, false)?;
+        let flags = ["noinit_itable", "nobarrier", "noauto_da_alloc"].map(Set::Flag);
+        let options: Vec<Set<'_>> = flags.into_iter().chain([Set::Text("source", &device.path)]).collect();
+        let attributes =
+            MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOATIME;
+        let mount = mounts::make(Step::MountScratch, "ext4", &options, attributes)?;
+        let mount_point = mounts::place(mounts, id)?;
+        mounts::attach(&mount, &mount_point)?;
+        let (upper, work) = folders(&mount)?;
+        load_down(&mount, bytes)?;
+        Ok(Self {
+            bytes,
+            upper,
+            work,
+            empty: free(&mount)?,
+            mount,
+            mount_point,
+            file,
+        })
+    }
+
+    pub fn free(&self) -> Result<Free, Failure> {
+        free(&self.mount)
+    }
+
+    /// Whether it is as it was when it was made, with folders that nobody has used: no file is left, and next to no data was ever
+    /// written, not even such as was removed again.
+    pub fn renew(&mut self) -> Result<bool, Failure> {
+        self.remove_hosts();
+        // What a volatile overlay leaves of its own, and the agent where an image has no /proc, say.
+        let _ = unlinkat(&self.work, "work/incompat/volatile/dirty", AtFlags::empty());
+        let left = ["/work/incompat/volatile", "/work/incompat", "/work", ""].map(|path| format!("work{path}"));
+        let points = self.upper_names()?.into_iter().map(|name| format!("upper/{name}"));
+        for path in points.chain(left).chain(["upper".to_owned()]) {
+            match unlinkat(&self.mount, &path, AtFlags::REMOVEDIR) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(Errno::NOTEMPTY | Errno::NOTDIR) => return Ok(false),
+                Err(error) => return Err(error).about(Step::RenewScratch, path),
+            }
+        }
+        (self.upper, self.work) = folders(&self.mount)?;
+        let written = fstat(&self.file).at(Step::RenewScratch)?.st_blocks as u64 * STAT_BLOCK;
+        Ok(self.free()? == self.empty && written <= OWN_BYTES)
+    }
+
+    /// The one file that the agent writes. A folder of the run's is no place to follow links in.
+    fn remove_hosts(&self) {
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        if let Ok(etc) = openat2(&self.upper, "etc", flags, Mode::empty(), resolve) {
+            // Whatever it leaves is found by what follows.
+            let _ = unlinkat(etc, "hosts", AtFlags::empty());
+        }
+    }
+
+    /// No more than a few: with others left over, the removal of `upper` fails.
+    fn upper_names(&self) -> Result<Vec<String>, Failure> {
+        let entries = Dir::read_from(&self.upper).about(Step::RenewScratch, "upper")?;
+        let names = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned());
+        Ok(names.filter(|name| name != "." && name != "..").take(MOUNT_POINTS).collect())
+    }
+
+    /// Nobody reads it again: without this the unmount would first write every dirty page to a file that is about to vanish.
+    fn shut_down(&self) -> Result<(), Failure> {
+        // What fsmount gives is no file to be asked.
+        let root = openat(&self.mount, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).at(Step::ShutDownScratch)?;
+        sys::ioctl(&root, EXT4_IOC_SHUTDOWN, &mut { SHUTDOWN_WITHOUT_FLUSH })
+            .at(Step::ShutDownScratch)
+            .map(drop)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        for result in [self.shut_down(), mounts::remove_place(&self.mount_point)] {
+            if let Err(failure) = result {
+                log::warning(&failure.to_string());
+            }
+        }
+    }
+}
+
+/// `upper` is to belong to a sandbox, `work` is the overlay's own.
+fn folders(mount: &OwnedFd) -> Result<(OwnedFd, OwnedFd), Failure> {
+    Ok((folder(mount, "upper", 0o755)?, folder(mount, "work", 0o700)?))
+}
+
+fn folder(mount: &OwnedFd, name: &str, mode: u32) -> Result<OwnedFd, Failure> {
+    mkdirat(mount, name, Mode::from_raw_mode(mode)).about(Step::MakeScratch, name)?;
+    openat(mount, name, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).about(Step::MakeScratch, name)
+}
+
+fn load_down(mount: &OwnedFd, bytes: u64) -> Result<(), Failure> {
+    let excess = free(mount)?.bytes.saturating_sub(bytes + OVERHEAD_BYTES);
+    if excess == 0 {
+        return Ok(());
+    }
+    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+    let ballast = openat(mount, "ballast", flags, Mode::from_raw_mode(0o600)).about(Step::MakeScratch, "ballast")?;
+    fallocate(ballast, FallocateFlags::empty(), 0, excess).about(Step::MakeScratch, "ballast")
+}
+
+fn free(mount: &OwnedFd) -> Result<Free, Failure> {
+    let state = fstatvfs(mount).at(Step::MeasureScratch)?;
+    Ok(Free {
+        bytes: state.f_bavail * BLOCK,
+        inodes: state.f_favail,
+    })
+}
