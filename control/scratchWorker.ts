@@ -1,7 +1,8 @@
 // For tests: a worker that runs nothing.
-import { Worker } from 'bullmq'
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
-import { bullPrefix, type JobData } from '../proto/job.js'
+import { bullPrefix } from '../proto/job.js'
 import { caisson } from '../proto/messages.js'
 import { timestamp } from '../redis/events.js'
 import { Inbox } from '../redis/inbox.js'
@@ -17,7 +18,8 @@ const { Backend, Effect, Stream } = caisson.v1
 /** Claims and reports as a worker does, and does as `args` say: echo TEXT, cat, flood CHUNKS, sleep, hang (without heartbeat of its end). */
 export class ScratchWorker implements AsyncDisposable {
   readonly runs: Runs
-  readonly #worker: Worker<JobData>
+  readonly #marks: Redis
+  #closed = false
   readonly #queues: Queues
   readonly #tail: StreamTail
   readonly #inbox: Inbox
@@ -34,27 +36,22 @@ export class ScratchWorker implements AsyncDisposable {
     this.#inbox = new Inbox(redis, this.#tail)
     const beat = () => void new Workers(redis).heartbeat(this.#offer()).catch(() => {})
     this.#heartbeats = setInterval(beat, 500)
-    this.#worker = new Worker<JobData>('container', (job) => this.#work(job.data), {
-      connection: scratch.connect(),
-      prefix: bullPrefix,
-      concurrency: 100,
-      maxStalledCount: 0,
-    })
-    this.#worker.on('error', () => {})
+    this.#marks = scratch.connect()
+    void this.#serve()
   }
 
   static async start(workerId: string, scratch: ScratchRedis): Promise<ScratchWorker> {
     const redis = scratch.connect()
     const worker = new ScratchWorker(workerId, scratch, redis)
     await new Workers(redis).heartbeat(worker.#offer())
-    await worker.#worker.waitUntilReady()
     return worker
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#heartbeats)
     this.#tail.close()
-    await this.#worker.close(true)
+    this.#closed = true
+    this.#marks.disconnect()
     await this.#queues.close()
   }
 
@@ -64,10 +61,18 @@ export class ScratchWorker implements AsyncDisposable {
     return { workerId: this.workerId, hostname: 'test', offers, maximum, seenAt: timestamp(Date.now()) }
   }
 
-  async #work({ runId, attempt }: JobData): Promise<void> {
+  async #serve(): Promise<void> {
     const placement = { workerId: this.workerId, backend: Backend.BACKEND_CONTAINER }
-    const claimed = await this.runs.claim(runId, attempt, placement, 'sha256:11')
-    if (claimed) await this.#program(claimed)
+    while (!this.#closed) {
+      try {
+        const { run, othersWait } = await this.runs.take('container', randomUUID(), 30_000, placement)
+        if (run) void this.#program(run).catch(() => {})
+        if (!othersWait) await this.#marks.bzpopmin(`${bullPrefix}:container:marker`, 1)
+      } catch {
+        // Redis is away, or this worker is closed.
+        await delay(20)
+      }
+    }
   }
 
   async #program({ runId, attempt, spec }: ClaimedRun): Promise<void> {
@@ -77,6 +82,7 @@ export class ScratchWorker implements AsyncDisposable {
     })
     const exited = verdictOf('EXITED', Effect.COMPLETED, '')
     const [program, argument = ''] = spec.args
+    await this.runs.starting(runId, attempt, 'sha256:11')
     if (program === 'echo') {
       await this.runs.report(runId, attempt, { running: true, events: [output(0, Buffer.from(argument))], verdict: exited })
     } else if (program === 'flood') {

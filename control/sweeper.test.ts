@@ -10,7 +10,7 @@ import { Inbox } from '../redis/inbox.js'
 import { Lease } from '../redis/lease.js'
 import { Queues } from '../redis/queue.js'
 import { Runs } from '../redis/runs.js'
-import { type ScratchRedis, scratchRedis } from '../redis/scratch.js'
+import { type ScratchRedis, scratchRedis, takeRun } from '../redis/scratch.js'
 import { Submissions } from '../redis/submissions.js'
 import { StreamTail } from '../redis/tail.js'
 import { verdictOf } from '../redis/verdicts.js'
@@ -59,7 +59,7 @@ async function submitted(spec: caisson.v1.IRunSpec = {}): Promise<string> {
 
 async function claimed(workerId: string, spec: caisson.v1.IRunSpec = {}, attempt = 1): Promise<string> {
   const runId = await submitted(spec)
-  assert.ok(await runs.claim(runId, attempt, { workerId }))
+  assert.equal((await takeRun(runs, runId, { workerId }))?.attempt, attempt)
   return runId
 }
 
@@ -102,7 +102,7 @@ describe('a worker that is gone', () => {
   test('three attempts are the last', async () => {
     const runId = await submitted()
     for (const attempt of [1, 2, 3]) {
-      assert.ok(await runs.claim(runId, attempt, { workerId: `w${attempt}` }))
+      assert.equal((await takeRun(runs, runId, { workerId: `w${attempt}` }))?.attempt, attempt)
       await sweeper.pass()
     }
     assert.deepEqual(await outcomeOf(runId), [Outcome.WORKER_LOST, Effect.NEVER_STARTED])

@@ -25,6 +25,8 @@ export const startDeadlinesKey = `${prefix}:deadlines:start`
 export const retentionKey = `${prefix}:deadlines:retention`
 /** Set of run ids that a worker has claimed and not ended. */
 export const workerRunsKey = (workerId: string) => `${prefix}:worker:${workerId}:runs`
+/** String with expiry: "TOKEN JOB" of what a worker took last from a queue, by which the same request sent again is known. */
+export const lastTakeKey = (workerId: string, queue: string) => `${prefix}:worker:${workerId}:take:${queue}`
 /** String with expiry: encoded caisson.v1.Worker, renewed by its worker. */
 export const workerKey = (workerId: string) => `${prefix}:worker:${workerId}`
 /** Set of worker ids that may be alive or have left runs behind. */

@@ -7,7 +7,7 @@ import { caisson } from '../proto/messages.js'
 import { Inbox, type Message, mostWaitingBytes, mostWaitingMessages } from './inbox.js'
 import { Queues } from './queue.js'
 import { Runs } from './runs.js'
-import { type ScratchRedis, scratchRedis } from './scratch.js'
+import { type ScratchRedis, scratchRedis, takeRun } from './scratch.js'
 import { Submissions } from './submissions.js'
 import { StreamTail } from './tail.js'
 import { verdictOf } from './verdicts.js'
@@ -53,7 +53,8 @@ async function attached(stdinAttach = true): Promise<string> {
   const created = await submissions.create(run)
   assert.equal(created.outcome, 'created')
   const runId = 'runId' in created ? created.runId : ''
-  assert.ok(await runs.claim(runId, 1, placement, 'sha256:1'))
+  assert.ok(await takeRun(runs, runId, placement))
+  assert.ok(await runs.starting(runId, 1, 'sha256:1'))
   return runId
 }
 

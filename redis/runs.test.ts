@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
-import { Worker } from 'bullmq'
 import fc from 'fast-check'
 import type { Redis } from 'ioredis'
-import { bullPrefix, type JobData } from '../proto/job.js'
 import { eventsKey, runKey, stateKey, workerRunsKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { isStateName, stateNames, stateNumber, transitions } from '../proto/state.js'
 import { readEvents } from './events.js'
 import { Queues } from './queue.js'
 import { Runs } from './runs.js'
-import { type ScratchRedis, scratchRedis } from './scratch.js'
+import { type ScratchRedis, scratchRedis, takeRun } from './scratch.js'
 import { type NewRun, Submissions } from './submissions.js'
 import { verdictOf } from './verdicts.js'
 
@@ -57,7 +55,7 @@ async function created(over: Partial<NewRun> = {}): Promise<string> {
 
 async function running(over: Partial<NewRun> = {}): Promise<string> {
   const runId = await created(over)
-  assert.ok(await runs.claim(runId, 1, placement))
+  assert.ok(await takeRun(runs, runId, placement))
   assert.ok(await runs.starting(runId, 1, 'sha256:00'))
   assert.ok(await runs.running(runId, 1))
   return runId
@@ -77,16 +75,7 @@ describe('the way of a run', () => {
   test('from the queue to its verdict, through BullMQ', async () => {
     const spec = { image: 'oci:/i', args: ['sh', '-c', 'x'], env: { A: '1', ['__proto__']: 'kept' }, labels: { team: 'x' } }
     const runId = await created({ spec })
-    const taken = await new Promise<JobData>((resolve) => {
-      const worker = new Worker<JobData>('container', async (job) => resolve(job.data), {
-        connection: scratch.connect(),
-        prefix: bullPrefix,
-      })
-      after(() => worker.close())
-    })
-    assert.deepEqual(taken, { runId, attempt: 1, image: 'oci:/i', pull: 0 })
-
-    const claimed = await runs.claim(runId, 1, placement)
+    const claimed = await takeRun(runs, runId, placement)
     assert.deepEqual(claimed?.spec.args, spec.args)
     assert.equal(Object.getOwnPropertyDescriptor(claimed?.spec.env ?? {}, '__proto__')?.value, 'kept')
     assert.equal(claimed?.limits.wallMs, 1000)
@@ -109,24 +98,12 @@ describe('the way of a run', () => {
     assert.equal(await redis.zscore(stateKey('ENDED'), runId), '0')
   })
 
-  test('a ready image goes from the claim to STARTING in one step', async () => {
-    const runId = await created()
-    assert.ok(await runs.claim(runId, 1, placement, 'sha256:cd'))
-    assert.equal((await runs.get(runId))?.state, State.STARTING)
-    assert.deepEqual(await statesOf(runId), ['QUEUED', 'PREPARING', 'STARTING'])
-  })
-
   test('a lower priority number is taken first', async () => {
     const late = await created({ queue: 'microvm', spec: { image: 'i', priority: 1_000_000 } })
     const middle = await created({ queue: 'microvm', spec: { image: 'i', priority: 7 } })
     const first = await created({ queue: 'microvm' })
-    const order: string[] = []
-    const worker = new Worker<JobData>('microvm', async (job) => void order.push(job.data.runId), {
-      connection: scratch.connect(),
-      prefix: bullPrefix,
-    })
-    while (order.length < 3) await new Promise((resolve) => setTimeout(resolve, 5))
-    await worker.close()
+    const order: (string | undefined)[] = []
+    for (let i = 0; i < 3; i++) order.push((await runs.take('microvm', `t${i}`, 30_000, placement)).run?.runId)
     assert.deepEqual(order, [first, middle, late])
   })
 
@@ -145,8 +122,8 @@ describe('fencing', () => {
     assert.equal(await runs.append(runId, 1, [output(3, Buffer.from('late'))]), false)
     assert.equal(await runs.end(runId, 1, exited), false)
     assert.equal(await runs.starting(runId, 1, 'x'), false)
-    assert.equal(await runs.claim(runId, 1, placement), undefined)
-    assert.ok(await runs.claim(runId, 2, placement, 'sha256:1'))
+    assert.equal((await takeRun(runs, runId, placement))?.attempt, 2)
+    assert.ok(await runs.starting(runId, 2, 'sha256:1'))
     assert.equal(await runs.append(runId, 1, [output(0, Buffer.from('late'))]), false)
     assert.ok(await runs.append(runId, 2, [output(0, Buffer.from('new'))]))
     assert.equal((await outputOf(runId)).toString(), 'oldnew')
@@ -167,29 +144,48 @@ describe('fencing', () => {
     assert.equal(await submissions.close(runId, 2, 'RUNNING', exited), false)
   })
 
-  test('one claim only, and none of what is not there', async () => {
+  test('one job is taken once, and also where the same request comes again', async () => {
+    await takeRun(runs, 'none', placement)
     const runId = await created()
-    const claims = await Promise.all([1, 2, 3].map(() => runs.claim(runId, 1, placement)))
-    assert.equal(claims.filter((claim) => claim !== undefined).length, 1)
-    assert.equal(await runs.claim('r0000000000000000000000000', 1, placement), undefined)
+    const takes = await Promise.all([1, 2, 3].map((i) => runs.take('container', `one${i}`, 30_000, placement)))
+    assert.deepEqual(
+      takes.flatMap(({ run }) => run?.runId ?? []),
+      [runId],
+    )
+    const token = `one${takes.findIndex(({ run }) => run) + 1}`
+    assert.equal((await runs.take('container', token, 30_000, placement)).run?.runId, runId)
+    assert.equal((await runs.take('container', 'another', 30_000, placement)).run, undefined)
+  })
+
+  test('with its verdict, or its next attempt, the job is gone', async () => {
+    const jobs = () => redis.keys('caisson:bull:container:r*')
+    await takeRun(runs, 'none', placement)
+    const before = (await jobs()).length
+    const runId = await created()
+    assert.ok(await takeRun(runs, runId, placement))
+    assert.ok(await runs.requeue(runId, 1, 'again'))
+    assert.ok(!(await jobs()).some((key) => key.endsWith(`${runId}-1`)))
+    assert.ok(await takeRun(runs, runId, placement))
+    assert.ok(await runs.end(runId, 2, exited))
+    assert.equal((await jobs()).length, before)
+    assert.equal(await redis.zcard('caisson:bull:container:marker'), 0)
   })
 
   test('three attempts, not four', async () => {
     const runId = await created()
     for (const attempt of [1, 2]) {
-      assert.ok(await runs.claim(runId, attempt, placement))
+      assert.equal((await takeRun(runs, runId, placement))?.attempt, attempt)
       assert.ok(await runs.requeue(runId, attempt, 'again'))
       assert.ok(await runs.requeue(runId, attempt, 'again'), 'a repeated requeue finds its work done')
     }
-    assert.ok(await runs.claim(runId, 3, placement))
+    assert.ok(await takeRun(runs, runId, placement))
     assert.equal(await runs.requeue(runId, 3, 'again'), false)
   })
 })
 
 test('whatever is called in whatever order, states change only as the table allows', async () => {
   const operations: ((runId: string, attempt: number) => Promise<unknown>)[] = [
-    (runId, attempt) => runs.claim(runId, attempt, placement),
-    (runId, attempt) => runs.claim(runId, attempt, placement, 'sha256:1'),
+    (runId) => takeRun(runs, runId, placement),
     (runId, attempt) => runs.starting(runId, attempt, 'sha256:1'),
     (runId, attempt) => runs.running(runId, attempt).catch(() => {}),
     (runId, attempt) => runs.end(runId, attempt, exited),

@@ -1,9 +1,8 @@
 // What an attempt writes about its run. Each change is one Lua script, so that it happens wholly or not at all, and the same call sent
 // again after a lost answer finds its work done.
-import { randomBytes } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import { type QueueName, queueNames } from '../proto/job.js'
-import { runKey, workerRunsKey, workersKey } from '../proto/keys.js'
+import { bullPrefix, type QueueName, queueNames } from '../proto/job.js'
+import { lastTakeKey, retentionKey, runKey, startDeadlinesKey, stateKey, workerRunsKey, workersKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { maxAttempts, type StateName } from '../proto/state.js'
 import { asBuffer, encodeEvent, stateEvent, verdictEvent } from './events.js'
@@ -23,6 +22,13 @@ export interface ClaimedRun {
   /** All set. */
   limits: caisson.v1.Limits
   submittedMs: number
+}
+
+export interface Taken {
+  /** Undefined: nothing could be taken. */
+  run?: ClaimedRun
+  /** There is more to take. */
+  othersWait: boolean
 }
 
 /** One report of an attempt: everything in it is written in one round trip, in this order, or nothing is. */
@@ -53,39 +59,42 @@ export class Runs {
   }
 
   /**
-   * QUEUED → PREPARING; with `imageDigest` (the image is ready) on to STARTING in the same round trip. Undefined: the run is gone, has
-   * ended, has another attempt, or its start deadline passed (then EXPIRED_IN_QUEUE is written).
+   * The next job of a queue, and its run: QUEUED → PREPARING. Jobs whose run is gone, has ended, or is past its start deadline (then
+   * EXPIRED_IN_QUEUE is written) are dropped. `token`: the job's lock, and this request's own name.
    */
-  async claim(
-    runId: string,
-    attempt: number,
-    placement: caisson.v1.IPlacement,
-    imageDigest?: string,
-  ): Promise<ClaimedRun | undefined> {
+  async take(queue: QueueName, token: string, lockMs: number, placement: caisson.v1.IPlacement): Promise<Taken> {
     const now = Date.now()
     const workerId = placement.workerId ?? ''
     const expired = expiredInQueue()
-    const claimed = await this.#scripts.call(
-      'claim',
-      [...runKeys(runId), workerRunsKey(workerId), workersKey],
+    const preparing = (attempt: number) => stateEvent(now, 'PREPARING', { attempt, placement })
+    const answer = await this.#scripts.call(
+      'take',
       [
-        runId,
-        attempt,
-        randomBytes(12).toString('base64url'),
+        lastTakeKey(workerId, queue),
+        workerRunsKey(workerId),
+        workersKey,
+        runKey(''),
+        stateKey(''),
+        startDeadlinesKey,
+        retentionKey,
+      ],
+      [
+        token,
+        bullKeys(queue),
+        lockMs,
         workerId,
         asBuffer(Placement.encode(placement).finish()),
-        stateEvent(now, 'PREPARING', { attempt, placement }),
-        imageDigest ?? '',
-        imageDigest === undefined ? '' : stateEvent(now, 'STARTING', { attempt, placement }),
         asBuffer(Verdict.encode(expired).finish()),
         verdictEvent(now, expired),
         now,
+        ...Array.from({ length: maxAttempts }, (_, index) => preparing(index + 1)),
       ],
     )
-    if (!isBuffers(claimed)) return undefined
-    const [spec, limits, submitted] = claimed
-    if (!spec || !limits) return undefined
-    return { runId, attempt, spec: RunSpec.decode(spec), limits: Limits.decode(limits), submittedMs: Number(submitted) }
+    const [othersWait, runId, attempt, spec, limits, submitted] = answer as Buffer[]
+    const taken: Taken = { othersWait: String(othersWait) === '1' }
+    if (!runId || !spec || !limits) return taken
+    const run = { runId: String(runId), attempt: Number(attempt), submittedMs: Number(submitted) }
+    return { ...taken, run: { ...run, spec: RunSpec.decode(spec), limits: Limits.decode(limits) } }
   }
 
   /** PREPARING → STARTING. From its answer on the agent may execute the program. */
@@ -104,6 +113,7 @@ export class Runs {
       running ? stateEvent(now, 'RUNNING', { attempt }) : '',
       verdict ? asBuffer(Verdict.encode(verdict).finish()) : '',
       verdict ? verdictEvent(now, verdict) : '',
+      bullKeys(''),
     ]
     for (const event of events) args.push(...deduplication(event), encodeEvent(event))
     return (await this.#scripts.call('report', runKeys(runId), args)) === 1
@@ -132,7 +142,7 @@ export class Runs {
     const next = attempt + 1
     const job = this.queues.addition(queueName(queue), { runId, attempt: next, image, pull }, priority)
     const event = stateEvent(Date.now(), 'QUEUED', { attempt: next, message })
-    const args = [runId, attempt, from ?? '', maxAttempts, event, ...job.args]
+    const args = [runId, attempt, from ?? '', maxAttempts, event, bullKeys(''), Date.now(), ...job.args]
     return (await this.#scripts.call('requeue', [...runKeys(runId), ...job.keys], args)) === 1
   }
 }
@@ -150,4 +160,5 @@ function deduplication({ output, truncated }: IRunEvent): [kind: string, offset:
   return [truncated ? 't' : '', 0, 0]
 }
 
-const isBuffers = (answer: unknown): answer is (Buffer | null)[] => Array.isArray(answer)
+/** Of all queues, or of one: where the names of BullMQ's keys begin. */
+const bullKeys = (queue: QueueName | '') => (queue === '' ? `${bullPrefix}:` : `${bullPrefix}:${queue}:`)

@@ -1,12 +1,16 @@
 // A Redis for one test file: a process of its own on a unix socket in a temporary folder, durable as `caisson up` has it.
 import { spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
+import type { QueueName } from '../proto/job.js'
+import type { caisson } from '../proto/messages.js'
 import { connect, type Patience } from './connect.js'
+import type { ClaimedRun, Runs } from './runs.js'
 
 export interface ScratchRedis extends AsyncDisposable {
   readonly address: string
@@ -55,4 +59,18 @@ export async function scratchRedis(...options: string[]): Promise<ScratchRedis> 
   }
   await scratch.connect().ping()
   return scratch
+}
+
+/** Takes what waits until it is this run's turn; undefined: it does not wait. */
+export async function takeRun(
+  runs: Runs,
+  runId: string,
+  placement: caisson.v1.IPlacement,
+  queue: QueueName = 'container',
+): Promise<ClaimedRun | undefined> {
+  for (;;) {
+    const { run, othersWait } = await runs.take(queue, randomUUID(), 30_000, placement)
+    if (run?.runId === runId) return run
+    if (!othersWait) return undefined
+  }
 }

@@ -5,7 +5,7 @@ import { idempotencyKey, runKey, runsKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { Queues } from './queue.js'
 import { Runs } from './runs.js'
-import { type ScratchRedis, scratchRedis } from './scratch.js'
+import { type ScratchRedis, scratchRedis, takeRun } from './scratch.js'
 import { type NewRun, Submissions } from './submissions.js'
 import { verdictOf } from './verdicts.js'
 
@@ -51,7 +51,7 @@ async function created(over: Partial<NewRun> = {}): Promise<string> {
 
 async function running(over: Partial<NewRun> = {}): Promise<string> {
   const runId = await created(over)
-  assert.ok(await runs.claim(runId, 1, placement))
+  assert.ok(await takeRun(runs, runId, placement))
   assert.ok(await runs.starting(runId, 1, 'sha256:00'))
   assert.ok(await runs.running(runId, 1))
   return runId
@@ -81,7 +81,7 @@ describe('idempotency', () => {
     const spec = { image: 'i' }
     const runId = await created({ idempotencyKey: 'k2', spec })
     assert.equal(await redis.pttl(idempotencyKey('k2')), -1)
-    await runs.claim(runId, 1, placement)
+    await takeRun(runs, runId, placement)
     await runs.end(runId, 1, exited)
     assert.ok((await redis.pttl(idempotencyKey('k2'))) > 0)
     assert.equal(await submissions.delete(runId), 'deleted')
@@ -93,7 +93,7 @@ describe('the end without a worker', () => {
   test('a start deadline that passed is found at the claim', async () => {
     const runId = await created({ spec: { image: 'i', startWithinMs: 1 } })
     await new Promise((resolve) => setTimeout(resolve, 5))
-    assert.equal(await runs.claim(runId, 1, placement), undefined)
+    assert.equal(await takeRun(runs, runId, placement), undefined)
     const run = await runs.get(runId)
     assert.equal(run?.verdict?.outcome, Outcome.EXPIRED_IN_QUEUE)
     assert.equal(run?.verdict?.effect, Effect.NEVER_STARTED)
@@ -103,7 +103,7 @@ describe('the end without a worker', () => {
     const queued = await created()
     assert.equal(await submissions.cancel(queued), 'ended')
     assert.equal((await runs.get(queued))?.verdict?.outcome, Outcome.CANCELLED)
-    assert.equal(await runs.claim(queued, 1, placement), undefined)
+    assert.equal(await takeRun(runs, queued, placement), undefined)
     assert.equal(await submissions.cancel(queued), 'over')
 
     const busy = await running()

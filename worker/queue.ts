@@ -1,15 +1,20 @@
-// Jobs of one backend, from BullMQ to a run each. Fetched by hand: never more than this worker has room for, but for one run that waits.
+// Jobs of one backend, from BullMQ to a run each: never more than this worker has room for, but for one run that waits. BullMQ wakes,
+// locks, and finds stalled jobs; a job is taken together with its run, in one script (redis/lua/take.lua), and finished with its verdict.
+import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Job, Worker } from 'bullmq'
+import { Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { bullPrefix, type JobData, type QueueName } from '../proto/job.js'
+import { bullPrefix, type JobData, jobId, type QueueName } from '../proto/job.js'
 import { Failure } from '../proto/reason.js'
+import type { ClaimedRun } from '../redis/runs.js'
 import type { Host } from './host.js'
 import { Run } from './run.js'
 
 const lockMs = 30_000
 const renewMs = 10_000
 const retryMs = 1_000
+/** A wait for a job begins anew after so long: a wake-up may be lost with the worker that had it. */
+const waitSeconds = 5
 
 interface Active {
   run: Run
@@ -18,22 +23,22 @@ interface Active {
 
 export class Intake {
   readonly #host: Host
+  readonly #queue: QueueName
   readonly #jobs: Worker<JobData>
   readonly #active = new Map<string, Active>()
   readonly #renewal: NodeJS.Timeout
   #isDraining = false
-  #trouble: Promise<void> | undefined
-  #count = 0
   #whenEmpty: (() => void) | undefined
 
   constructor(host: Host, queue: QueueName, redis: Redis) {
     this.#host = host
+    this.#queue = queue
     this.#jobs = new Worker<JobData>(queue, null, {
       connection: redis,
       prefix: bullPrefix,
       autorun: false,
       lockDuration: lockMs,
-      // A job comes back when its worker died before the claim; after that there is nothing to claim, whatever BullMQ counts.
+      // A job comes back when its worker died; then its run is the sweeper's, whatever BullMQ counts.
       maxStalledCount: 0,
       removeOnComplete: { count: 0 },
       removeOnFail: { count: 0 },
@@ -47,9 +52,10 @@ export class Intake {
     await this.#jobs.startStalledCheckTimer()
     while (!this.#isDraining) {
       await this.#untilRoom()
-      const token = `${this.#host.placement.workerId}:${this.#count++}`
-      const job = await this.#next(token)
-      if (job) void this.#process(job, token)
+      await this.#takeOne().catch((error) => {
+        this.#host.log.error('no job could be taken', error)
+        return delay(retryMs)
+      })
     }
   }
 
@@ -75,54 +81,34 @@ export class Intake {
     await this.#jobs.close(true)
   }
 
-  /** A claimed run that waits for room here could run elsewhere: there is one at most. And none without a sandbox in sight. */
+  /** A run that waits for room here could run elsewhere: there is one at most. And none without a sandbox in sight. */
   async #untilRoom(): Promise<void> {
-    await this.#trouble
     await this.#host.pool.untilHealthy()
     await this.#host.capacity.untilNobodyWaits()
   }
 
-  async #next(token: string): Promise<Job<JobData> | undefined> {
-    if (this.#isDraining) return undefined
-    try {
-      return await this.#jobs.getNextJob(token)
-    } catch (error) {
-      this.#host.log.error('no job could be fetched', error)
-      await delay(retryMs)
-      return undefined
-    }
+  async #takeOne(): Promise<void> {
+    if (this.#isDraining) return
+    const token = `${this.#host.placement.workerId}:${randomUUID()}`
+    const { run, othersWait } = await this.#host.runs.take(this.#queue, token, lockMs, this.#host.placement)
+    if (run) void this.#process(run, token)
+    if (!othersWait) await this.#jobs.backend.waitForJob(waitSeconds)
   }
 
-  async #process(job: Job<JobData>, token: string): Promise<void> {
-    const id = job.id as string
-    // What changed while the fetch waited for a job.
-    if (this.#isDraining || this.#host.pool.problem !== undefined) return this.#giveBack(job, token)
-    const run = new Run(this.#host, job.data)
+  async #process(claimed: ClaimedRun, token: string): Promise<void> {
+    const id = jobId(claimed.runId, claimed.attempt)
+    const run = new Run(this.#host, claimed)
     this.#active.set(id, { run, token })
     try {
+      // What changed while the answer was on its way.
+      if (this.#isDraining) run.handBack()
       await run.live()
-      await this.#finish(job, token)
     } catch (error) {
-      this.#host.log.error('run not claimed', error, { job: id })
-      // Whatever keeps it from being claimed keeps others too.
-      this.#trouble = delay(retryMs)
-      await this.#trouble
-      await this.#giveBack(job, token)
+      this.#host.log.error('run not ended', error, { job: id })
     } finally {
       this.#active.delete(id)
       if (this.#active.size === 0) this.#whenEmpty?.()
     }
-  }
-
-  async #finish(job: Job<JobData>, token: string): Promise<void> {
-    // The record tells the rest: a job that cannot be finished finds nothing to claim when it comes back.
-    await job
-      .moveToCompleted(null, token, false)
-      .catch((error) => this.#host.log.error('job not finished', error, { job: job.id }))
-  }
-
-  async #giveBack(job: Job<JobData>, token: string): Promise<void> {
-    await job.moveToWait(token).catch((error) => this.#host.log.error('job not given back', error, { job: job.id }))
   }
 
   /** Every run ends now, with what can be said of it. */

@@ -1,5 +1,4 @@
-// The story of one run: claim, room, image, sandbox, program, verdict; and everything given back in reverse, whatever happens.
-import type { JobData } from '../proto/job.js'
+// The story of one run: room, image, sandbox, program, verdict; and everything given back in reverse, whatever happens.
 import type { caisson } from '../proto/messages.js'
 import { Failure } from '../proto/reason.js'
 import type { ClaimedRun } from '../redis/runs.js'
@@ -8,7 +7,6 @@ import { Held } from './held.js'
 import type { Host } from './host.js'
 import type { HeldImage, PreparedImage } from './image/images.js'
 import { processOf } from './image/process.js'
-import type { LogWriter } from './logs/writer.js'
 import { Program } from './program.js'
 import type { Sandbox } from './sandbox/sandbox.js'
 import { Stop } from './stop.js'
@@ -19,32 +17,30 @@ const flushMs = 10_000
 
 export class Run {
   readonly #host: Host
-  readonly #job: JobData
+  readonly #run: ClaimedRun
   readonly #stop = new Stop()
   readonly #clock = new StageClock()
-  #program: Program | undefined
+  readonly #program: Program
   #account: caisson.launch.v1.IFinished | undefined
 
-  constructor(host: Host, job: JobData) {
+  /** Listens for the client's wishes from now on. */
+  constructor(host: Host, run: ClaimedRun) {
     this.#host = host
-    this.#job = job
+    this.#run = run
+    this.#clock.begunAt(run.submittedMs)
+    this.#program = new Program(host, run, this.#stop)
   }
 
-  /** Resolves when the run has its verdict, is queued again, or is not ours. */
+  /** Resolves when the run has its verdict, is queued again, or is another's. */
   async live(): Promise<void> {
-    const image = this.#prepareImage()
-    using _image = whenever(image)
-    const claimed = await this.#claim()
-    if (!claimed) return
     using held = new Held()
-    const program = held.add(new Program(this.#host, claimed, this.#stop))
-    this.#program = program
+    held.add(this.#program)
     try {
-      await this.#execute(claimed, program, image, held)
+      await this.#execute(held)
     } catch (error) {
       this.stop(error)
     }
-    await this.#conclude(claimed, program)
+    await this.#conclude()
   }
 
   /** Ends it for `cause`, unless it is ending for another. */
@@ -54,51 +50,25 @@ export class Run {
 
   /** Ends it only if its program has not started: another worker may take it. */
   handBack(): void {
-    if (!this.#program || this.#program.reached === 'preparing')
-      this.stop(new Failure('WORKER_DRAINED', 'the worker is stopping'))
+    if (this.#program.reached === 'preparing') this.stop(new Failure('WORKER_DRAINED', 'the worker is stopping'))
   }
 
-  /** Beside the claim: an image that is ready costs less than the round trip. */
-  #prepareImage(): Promise<HeldImage> {
-    const image = this.#resolveImage()
-    image.catch(() => {})
-    return image
-  }
-
-  async #resolveImage(): Promise<HeldImage> {
-    const { images, credentials } = this.#host
-    const { runId, image, pull } = this.#job
-    const credential = await credentials.of(runId, image)
-    const report = (progress: caisson.v1.IProgress) => this.#program?.log.progress(progress)
-    return images.prepare(image, this.#stop.signal, report, { pull, credential })
-  }
-
-  async #claim(): Promise<ClaimedRun | undefined> {
-    const { runs, placement } = this.#host
-    try {
-      const claimed = await runs.claim(this.#job.runId, this.#job.attempt, placement)
-      if (claimed) this.#clock.begunAt(claimed.submittedMs)
-      else this.stop(new Failure('CANCELLED', 'there is no such run any more'))
-      return claimed
-    } catch (error) {
-      this.stop(error)
-      throw error
-    }
-  }
-
-  async #execute(run: ClaimedRun, program: Program, preparing: Promise<PreparedImage>, held: Held) {
-    const { sandbox, image, process } = await this.#prepare(run, preparing, held)
-    await this.#start(run, sandbox, image)
-    await program.execute(sandbox, process, () => this.#clock.mark('sandboxUs'))
-    if (program.reached === 'started') this.#clock.mark('processUs')
+  async #execute(held: Held) {
+    const { sandbox, image, process } = await this.#prepare(held)
+    await this.#start(sandbox, image)
+    await this.#program.execute(sandbox, process, () => this.#clock.mark('sandboxUs'))
+    if (this.#program.reached === 'started') this.#clock.mark('processUs')
     this.#account = await sandbox.finish()
   }
 
   /** Room, image and sandbox; within the time that the client gave. */
-  async #prepare({ spec, limits, submittedMs }: ClaimedRun, preparing: Promise<PreparedImage>, held: Held) {
+  async #prepare(held: Held) {
     const { capacity, pool, share } = this.#host
+    const { spec, limits, submittedMs } = this.#run
     const expired = () => new Failure('START_DEADLINE', 'not started within spec.start_within_ms')
     using _deadline = spec.startWithinMs ? this.#stop.after(submittedMs + spec.startWithinMs - Date.now(), expired) : null
+    const preparing = this.#prepareImage()
+    held.add(whenever(preparing))
     held.add(await capacity.take(share(limits), this.#stop.signal))
     this.#clock.mark('queuedUs')
     const image = await this.#stop.unless(preparing)
@@ -107,8 +77,17 @@ export class Run {
     return { image, process, sandbox: held.add(await pool.take(this.#stop.signal)) }
   }
 
+  async #prepareImage(): Promise<HeldImage> {
+    const { images, credentials } = this.#host
+    const { runId, spec } = this.#run
+    const credential = await credentials.of(runId, spec.image)
+    const report = (progress: caisson.v1.IProgress) => this.#program.log.progress(progress)
+    return images.prepare(spec.image, this.#stop.signal, report, { pull: spec.pull, credential })
+  }
+
   /** The record says STARTING before the agent hears of the program: from then on it may have run. */
-  async #start({ runId, attempt, limits }: ClaimedRun, sandbox: Sandbox, image: PreparedImage) {
+  async #start(sandbox: Sandbox, image: PreparedImage) {
+    const { runId, attempt, limits } = this.#run
     const record = async () => {
       const isOurs = await this.#host.runs.starting(runId, attempt, image.manifestDigest)
       if (!isOurs) throw new Failure('WORKER_LOST', 'the run has gone to another attempt')
@@ -118,21 +97,23 @@ export class Run {
     this.#stop.signal.throwIfAborted()
   }
 
-  async #conclude(claimed: ClaimedRun, { reached, report, counters, log }: Program): Promise<void> {
-    const { runId, attempt, spec, limits } = claimed
+  async #conclude(): Promise<void> {
+    const { runId, attempt, spec, limits } = this.#run
+    const { reached, report, counters, log } = this.#program
     const { failure } = this.#stop
     if (failure?.cause !== undefined)
       this.#host.log.error(failure.message, failure.cause, { runId, attempt, reason: failure.reason })
     const output = log.budget
     const { stages } = this.#clock
     const verdict = verdictOf({ limits, reached, failure, report, counters, account: this.#account, output, stages })
-    if (!mayRetry(verdict, spec) || !(await this.#requeue(claimed, log, verdict.message ?? ''))) await log.end(verdict)
+    if (!mayRetry(verdict, spec) || !(await this.#requeue(verdict.message ?? ''))) await log.end(verdict)
   }
 
   /** What this attempt has said stays in the record. False: the run is to end with this attempt. */
-  async #requeue({ runId, attempt }: ClaimedRun, log: LogWriter, message: string): Promise<boolean> {
+  async #requeue(message: string): Promise<boolean> {
+    const { runId, attempt } = this.#run
     try {
-      await within(log.flush(), flushMs, () => new Error(`output not stored within ${flushMs} ms`))
+      await within(this.#program.log.flush(), flushMs, () => new Error(`output not stored within ${flushMs} ms`))
       return await this.#host.runs.requeue(runId, attempt, message)
     } catch (error) {
       this.#host.log.error('not queued again', error, { runId, attempt })

@@ -22,7 +22,7 @@
 --      no deadline), retention ms, stdin ('1' by Attach), event, sealed registry credential ('' for
 --      none), its expiry in ms, how long an attempt needs it ('running' or 'ended'), BullMQ's script, its three arguments
 -- Result: {'created', run, id of the first event} | {'known', run} | {'conflict', run} | {'full'}
---- @include bullmq
+--- @include add
 
 local run, digest = ARGV[1], ARGV[2]
 

@@ -12,7 +12,7 @@
 -- KEYS[10] BullMQ's key 9
 -- ARGV attempt, BullMQ's script, its three arguments
 -- Result: 1 | 0 no longer queued as this attempt
---- @include bullmq
+--- @include add
 
 local field = redis.call('HMGET', KEYS[1], 'state', 'attempt')
 if field[1] ~= 'QUEUED' or field[2] ~= ARGV[1] then return 0 end

@@ -7,11 +7,13 @@
 -- KEYS[5] prefix of the sets by state
 -- KEYS[6] start deadlines
 -- KEYS[7] retention
--- ARGV run, attempt, now ms, event of RUNNING ('' if not to be announced), verdict ('' if none), event of the verdict, then for each event
+-- ARGV run, attempt, now ms, event of RUNNING ('' if not to be announced), verdict ('' if none), event of the verdict, prefix of BullMQ's
+--      queues, then for each event
 --      four: '1' or '2' for output of that stream, 't' for Truncated, '' else; offset; length; event
 -- Result: 1 | 0 fenced off
 --- @include end
 --- @include fence
+--- @include queue
 
 local run = ARGV[1]
 local state = fence(ARGV[2])
@@ -24,7 +26,7 @@ local next = {}
 local field = redis.call('HMGET', KEYS[1], 'out1', 'out2', 'truncated')
 next['1'], next['2'] = tonumber(field[1] or 0), tonumber(field[2] or 0)
 local fresh = {}
-for i = 7, #ARGV, 4 do
+for i = 8, #ARGV, 4 do
   local kind = ARGV[i]
   if next[kind] then
     local offset, length = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
@@ -52,5 +54,8 @@ if #fresh > 0 then
   if field[3] then redis.call('HSET', KEYS[1], 'truncated', 1) end
   for i = 1, #fresh do redis.call('XADD', KEYS[2], '*', 'e', fresh[i]) end
 end
-if ARGV[5] ~= '' then endRun(run, state, 'attempt', ARGV[5], ARGV[6], ARGV[3]) end
+if ARGV[5] ~= '' then
+  endRun(run, state, 'attempt', ARGV[5], ARGV[6], ARGV[3])
+  finishJob(ARGV[7] .. redis.call('HGET', KEYS[1], 'queue') .. ':', run .. '-' .. ARGV[2], ARGV[3])
+end
 return 1

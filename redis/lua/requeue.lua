@@ -16,13 +16,15 @@
 -- KEYS[14] BullMQ's key 7
 -- KEYS[15] BullMQ's key 8
 -- KEYS[16] BullMQ's key 9
--- ARGV run, attempt, state in which it must be ('' for any), most attempts, event of QUEUED, BullMQ's script, its three arguments
+-- ARGV run, attempt, state in which it must be ('' for any), most attempts, event of QUEUED, prefix of BullMQ's queues, now ms,
+--      BullMQ's script, its three arguments
 -- Result: 1 | 0 fenced off, no attempt left, to be cancelled, or input was taken that no other attempt would get
 --- @include fence
---- @include bullmq
+--- @include add
+--- @include queue
 
 local run = ARGV[1]
-local field = redis.call('HMGET', KEYS[1], 'attempt', 'cancel', 'taken', 'worker', 'deadline')
+local field = redis.call('HMGET', KEYS[1], 'attempt', 'cancel', 'taken', 'worker', 'deadline', 'queue')
 local following = tonumber(ARGV[2]) + 1
 -- Sent again after a lost answer.
 if field[1] == tostring(following) then return 1 end
@@ -36,5 +38,6 @@ redis.call('HDEL', KEYS[1], 'token', 'worker', 'placement', 'image', 'started', 
 redis.call('SREM', field[4], run)
 if field[5] then redis.call('ZADD', KEYS[6], field[5], run) end
 redis.call('XADD', KEYS[2], '*', 'e', ARGV[5])
-addJob(8, 6)
+finishJob(ARGV[6] .. field[6] .. ':', run .. '-' .. ARGV[2], ARGV[7])
+addJob(8, 8)
 return 1

@@ -1,6 +1,6 @@
 // The facade: from RunSpec.image to the layers in the store and the process defaults. A reference that means what it meant last time costs
 // a stat and a word with the launcher.
-import { stat } from 'node:fs/promises'
+import { statSync } from 'node:fs'
 import { caisson } from '../../proto/messages.js'
 import { Failure } from '../../proto/reason.js'
 import { type FileReference, InvalidReference, parseReference, type Reference } from '../../proto/reference.js'
@@ -110,7 +110,7 @@ export class Images {
 
   async #fromFile(text: string, reference: FileReference, signal: AbortSignal, onProgress: OnProgress): Promise<Found> {
     const source = await openSource(reference, this.folders)
-    const identity = await this.#identity(reference)
+    const identity = this.#identity(reference)
     const manifest = await source.manifest(reference)
     return this.#make({ source, manifest }, signal, onProgress, async (image) => {
       const known = { reference: text, image, identity, usedMs: 0, announced: true }
@@ -190,13 +190,14 @@ export class Images {
   /** What is known of a reference, if its file is still as it was. */
   async #unchanged(text: string, reference: FileReference): Promise<Known | undefined> {
     const known = this.#known.seen(text)
-    const identity = known && (await this.#identity(reference))
+    const identity = known && this.#identity(reference)
     return identity !== undefined && identity === known?.identity ? known : undefined
   }
 
-  async #identity(reference: FileReference): Promise<string | undefined> {
+  /** Not in the thread pool, where the way there and back would take ten times as long. */
+  #identity(reference: FileReference): string | undefined {
     try {
-      const { dev, ino, size, mtimeNs, ctimeNs } = await stat(indexFile(reference), { bigint: true })
+      const { dev, ino, size, mtimeNs, ctimeNs } = statSync(indexFile(reference), { bigint: true })
       return [dev, ino, size, mtimeNs, ctimeNs].join(':')
     } catch {
       // Whatever keeps it from being seen: reading it will tell.

@@ -1,5 +1,6 @@
 // The layer store as the worker sees it: which layers are there, and how to get the others there. Only the launcher writes into it.
 import { setMaxListeners } from 'node:events'
+import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { caisson } from '../../../proto/messages.js'
