@@ -13,6 +13,8 @@ const colours: Record<string, string> = {
   exec: '#6b7280',
 }
 
+const title = '/bin/true, from request to result: share of runs that took no longer'
+
 export function chart(latencies: ReadonlyMap<string, readonly number[]>): string {
   const series = [...latencies].sort(([, a], [, b]) => quantile(a, 0.5) - quantile(b, 0.5))
   const all = series.flatMap(([, values]) => [quantile(values, 0.01), quantile(values, 0.99)])
@@ -22,8 +24,9 @@ export function chart(latencies: ReadonlyMap<string, readonly number[]>): string
   const y = (share: number) => height - margin.bottom - share * (height - margin.top - margin.bottom)
   const parts = [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="12">`,
+    `<title>${title}</title>`,
     `<rect width="${width}" height="${height}" fill="#fff"/>`,
-    `<text x="${margin.left}" y="20" font-size="14" font-weight="600">/bin/true, from request to result: share of runs that took no longer</text>`,
+    `<text x="${margin.left}" y="20" font-size="14" font-weight="600">${title}</text>`,
     ...ticks(low, high).map((ms) => verticalLine(x(ms), y, ms)),
     ...[0, 0.25, 0.5, 0.75, 1].map((share) => horizontalLine(y(share), share)),
     ...series.map(([who, values]) => curve(values, colours[who] ?? '#000', x, y, low, high)),

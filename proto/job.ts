@@ -7,16 +7,13 @@ export type QueueName = (typeof queueNames)[number]
 
 export const jobName = 'run'
 
+/** For people who look into the queue: the job's id says the same. */
 export interface JobData {
   runId: string
   attempt: number
-  /** RunSpec.image: a worker that has it ready may claim and announce STARTING in one round trip. */
-  image: string
-  /** RunSpec.pull. */
-  pull: number
 }
 
-/** BullMQ refuses ":" in job ids. */
+/** redis/lua/take.lua takes it apart. BullMQ refuses ":" in job ids. */
 export const jobId = (runId: string, attempt: number) => `${runId}-${attempt}`
 
 /** Retries are ours (a new attempt is a new job), and what happened is told by the record, not by finished jobs. */

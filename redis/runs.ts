@@ -138,9 +138,9 @@ export class Runs {
   async requeue(runId: string, attempt: number, message: string, from?: StateName): Promise<boolean> {
     const [queue, spec] = await this.redis.hmgetBuffer(runKey(runId), 'queue', 'spec')
     if (!queue || !spec) return false
-    const { image, pull, priority } = RunSpec.decode(spec)
+    const { priority } = RunSpec.decode(spec)
     const next = attempt + 1
-    const job = this.queues.addition(queueName(queue), { runId, attempt: next, image, pull }, priority)
+    const job = this.queues.addition(queueName(queue), { runId, attempt: next }, priority)
     const event = stateEvent(Date.now(), 'QUEUED', { attempt: next, message })
     const args = [runId, attempt, from ?? '', maxAttempts, event, bullKeys(''), Date.now(), ...job.args]
     return (await this.#scripts.call('requeue', [...runKeys(runId), ...job.keys], args)) === 1

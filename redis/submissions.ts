@@ -55,11 +55,7 @@ export class Submissions {
     const now = Date.now()
     const { spec, queue } = run
     const runId = newRunId(now)
-    const job = this.queues.addition(
-      queue,
-      { runId, attempt: 1, image: spec.image ?? '', pull: spec.pull ?? 0 },
-      spec.priority ?? 0,
-    )
+    const job = this.queues.addition(queue, { runId, attempt: 1 }, spec.priority ?? 0)
     const event = stateEvent(now, 'QUEUED', { attempt: 1, message: run.message })
     const answer = words(
       await this.#scripts.call(
@@ -121,7 +117,7 @@ export class Submissions {
 
   /** The job of a queued run, once more. */
   async enqueue(runId: string, attempt: number, queue: QueueName, spec: caisson.v1.IRunSpec): Promise<boolean> {
-    const job = this.queues.addition(queue, { runId, attempt, image: spec.image ?? '', pull: spec.pull ?? 0 }, spec.priority ?? 0)
+    const job = this.queues.addition(queue, { runId, attempt }, spec.priority ?? 0)
     return (await this.#scripts.call('enqueue', [runKeys(runId)[0] ?? '', ...job.keys], [attempt, ...job.args])) === 1
   }
 

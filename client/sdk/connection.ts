@@ -21,6 +21,7 @@ export class Connection {
 
   constructor(options: ConnectOptions) {
     this.#client = new Client(options.address ?? defaultAddress, channelCredentials(options), {
+      'grpc.enable_channelz': 0,
       'grpc.initial_reconnect_backoff_ms': 50,
       'grpc.max_reconnect_backoff_ms': 1000,
       // A peer that vanished without a word is noticed after half a minute, also while a quiet run is watched.

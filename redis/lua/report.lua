@@ -8,8 +8,7 @@
 -- KEYS[6] start deadlines
 -- KEYS[7] retention
 -- ARGV run, attempt, now ms, event of RUNNING ('' if not to be announced), verdict ('' if none), event of the verdict, prefix of BullMQ's
---      queues, then for each event
---      four: '1' or '2' for output of that stream, 't' for Truncated, '' else; offset; length; event
+--      queues, then for each event four: '1' or '2' for output of that stream, 't' for Truncated, '' else; offset; length; event
 -- Result: 1 | 0 fenced off
 --- @include end
 --- @include fence
