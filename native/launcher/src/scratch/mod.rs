@@ -1,24 +1,23 @@
 //! The disk a sandbox writes to: ext4 without a journal on a sparse file that has no name. Its size is the limit, and what is written
 //! leaves the page cache under pressure, so that written files never end as OOM_KILLED.
 mod disk;
+mod spare;
 mod template;
 
-use crate::log;
 use crate::step::{At, Failure, Step};
 use disk::{Disk, OVERHEAD_BYTES};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, ftruncate, openat};
 use rustix::io::pwrite;
+use spare::Spare;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use template::Templates;
 
 /// With less than this left a disk counts as full: a large write is refused by folios of the page cache, and leaves less than one of them.
 const FULL_BYTES: u64 = 2 << 20;
 /// The same of a small disk, as a part of it.
 const FULL_PART: u64 = 16;
-/// As many as end while as many others are made.
-const MAX_SPARE: usize = 8;
 
 pub struct Scratches {
     folder: OwnedFd,
@@ -26,10 +25,6 @@ pub struct Scratches {
     templates: Templates,
     spare: Arc<Spare>,
 }
-
-/// Disks that sandboxes gave back as they had got them: most programs write no file, and a disk is the dearest part of a sandbox.
-#[derive(Default)]
-struct Spare(Mutex<Vec<Disk>>);
 
 pub struct Scratch {
     /// `None` only while it is dropped.
@@ -103,34 +98,5 @@ impl Drop for Scratch {
         if let Some(disk) = self.disk.take() {
             self.spare.keep(disk);
         }
-    }
-}
-
-impl Spare {
-    fn take(&self, bytes: u64) -> Option<Disk> {
-        let mut disks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let index = disks.iter().position(|disk| disk.bytes == bytes)?;
-        Some(disks.swap_remove(index))
-    }
-
-    fn keep(&self, mut disk: Disk) {
-        match disk.renew() {
-            Ok(true) => self.add(disk),
-            Ok(false) => {}
-            Err(failure) => log::warning(&failure.to_string()),
-        }
-    }
-
-    fn add(&self, disk: Disk) {
-        let mut disks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Dropped outside of the lock.
-        let superfluous = if disks.len() < MAX_SPARE {
-            None
-        } else {
-            Some(disks.remove(0))
-        };
-        disks.push(disk);
-        drop(disks);
-        drop(superfluous);
     }
 }
