@@ -13,9 +13,19 @@ export interface Hold extends Disposable {
   readonly missing: string[]
 }
 
+/** So long a hold outlives its last user: the next run of the same image then finds it, and asks nobody. */
+const lingerMs = 1_000
+
+interface Lingering {
+  keys: string[]
+  timer: NodeJS.Timeout
+}
+
 export class Holds {
   /** Keys of each hold that is in force. */
   readonly #held = new Set<string[]>()
+  /** Those that nobody uses any more, by their keys. */
+  readonly #lingering = new Map<string, Lingering>()
   #connection: LauncherConnection | undefined
   /** A connection takes one question at a time, and the first one of a new connection tells of all holds there are. */
   #turn: Promise<unknown> = Promise.resolve()
@@ -27,12 +37,14 @@ export class Holds {
 
   /** For at most 1,024 keys. */
   async hold(keys: string[], signal: AbortSignal): Promise<Hold> {
+    const lingering = this.#resume(keys)
+    if (lingering) return lingering
     // One of its own: several holds may be for the same keys.
     const own = [...keys]
     const holding = this.#inTurn(async () => {
       const missing = own.length > 0 ? await this.#ask(own, signal) : []
       this.#held.add(own)
-      return { missing, [Symbol.dispose]: () => this.#release(own) }
+      return this.#use(own, missing)
     })
     return orAborted(holding, signal).catch((error) => {
       holding.then((late) => late[Symbol.dispose]()).catch(() => {})
@@ -42,7 +54,44 @@ export class Holds {
 
   /** What was disposed of before is released. */
   async settled(): Promise<void> {
+    for (const name of [...this.#lingering.keys()]) this.#endLingering(name)
     await this.#turn
+  }
+
+  #use(keys: string[], missing: string[]): Hold {
+    let isUsed = true
+    const dispose = () => {
+      if (isUsed) this.#linger(keys, missing)
+      isUsed = false
+    }
+    return { missing, [Symbol.dispose]: dispose }
+  }
+
+  #linger(keys: string[], missing: string[]): void {
+    const name = keys.join()
+    if (missing.length > 0 || this.#lingering.has(name)) {
+      this.#release(keys)
+      return
+    }
+    const timer = setTimeout(() => this.#endLingering(name), lingerMs).unref()
+    this.#lingering.set(name, { keys, timer })
+  }
+
+  #resume(keys: string[]): Hold | undefined {
+    const name = keys.join()
+    const lingering = this.#lingering.get(name)
+    if (!lingering) return undefined
+    clearTimeout(lingering.timer)
+    this.#lingering.delete(name)
+    return this.#use(lingering.keys, [])
+  }
+
+  #endLingering(name: string): void {
+    const lingering = this.#lingering.get(name)
+    if (!lingering) return
+    clearTimeout(lingering.timer)
+    this.#lingering.delete(name)
+    this.#release(lingering.keys)
   }
 
   #release(keys: string[]): void {

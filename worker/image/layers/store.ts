@@ -1,6 +1,5 @@
 // The layer store as the worker sees it: which layers are there, and how to get the others there. Only the launcher writes into it.
 import { setMaxListeners } from 'node:events'
-import { statSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { caisson } from '../../../proto/messages.js'
@@ -65,6 +64,8 @@ export class LayerStore {
 
   /** Resolves once all of these layers are in the store. */
   async ensure(layers: Layer[], signal: AbortSignal, onProgress: OnProgress): Promise<Ensured> {
+    // Room may have to be made for them.
+    await this.#holds.settled()
     // Before any is looked for, and under every name that it may have.
     const hold = await this.hold(candidates(layers), signal)
     try {

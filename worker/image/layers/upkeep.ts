@@ -71,6 +71,7 @@ export class Upkeep {
   /** Sound and broken ones, by key. */
   async verify(signal: AbortSignal, onLayer: (layer: VerifiedLayer) => void): Promise<VerifiedLayer[]> {
     const verified: VerifiedLayer[] = []
+    await this.holds.settled()
     using launcher = await LauncherConnection.connect(this.launcherPath)
     for (const key of await this.keys()) {
       const { found, storedBytes, problem } = await orAborted(launcher.ask({ verify: { key } }, 'verified'), signal)
