@@ -21,7 +21,8 @@ function cutting(content: Content, bytesOf: () => number, withRanges: boolean): 
     if (until >= blob.length) return content.serve(request, response)
     if (from > 0) response.setHeader('content-range', `bytes ${from}-${blob.length - 1}/${blob.length}`)
     response.writeHead(from > 0 ? 206 : 200, { 'content-length': blob.length - from })
-    response.write(blob.subarray(from, until), () => setTimeout(() => response.socket?.resetAndDestroy(), 5))
+    // A reset takes away what the other side has not read yet: it has the time to.
+    response.write(blob.subarray(from, until), () => setTimeout(() => response.socket?.resetAndDestroy(), 100))
   }
 }
 
