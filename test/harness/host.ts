@@ -78,7 +78,14 @@ async function directories(path: string): Promise<string[]> {
 
 const namespaceKinds = ['mnt', 'net', 'pid', 'user', 'ipc', 'uts', 'cgroup', 'time']
 
-/** Processes of Caisson's (by command line or cgroup; the machine has others that come and go), and every namespace that any process is in. */
+/** Inherited by whatever this test file starts, and by what that starts, wherever it is left. */
+const mark = `CAISSON_TEST_FILE=${process.pid}`
+process.env['CAISSON_TEST_FILE'] = String(process.pid)
+
+/**
+ * Processes of Caisson's (by command line or cgroup) and those that this file started; the machine has others that come and go. And every
+ * namespace that any process is in.
+ */
 async function running(): Promise<string[]> {
   const found = await Promise.all(
     (await processes())
@@ -90,7 +97,9 @@ async function running(): Promise<string[]> {
         const namespaces = await Promise.all(
           namespaceKinds.map((kind) => readlink(`/proc/${pid}/ns/${kind}`).catch(() => undefined)),
         )
-        const ours = label.includes('caisson') ? [`process ${pid} ${started} ${label}`] : []
+        const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+        const isOurs = label.includes('caisson') || environment.split('\0').includes(mark)
+        const ours = isOurs ? [`process ${pid} ${started} ${label}`] : []
         return [...ours, ...namespaces.flatMap((id) => (id ? [`namespace ${id} ${owner}`] : []))]
       }),
   )

@@ -9,7 +9,7 @@ import type { BackendOffer, Isolation, RunSpec } from '../../client/sdk/model.js
 import { finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { busybox } from '../harness/images.js'
-import { until } from '../harness/until.js'
+import { knownOffers } from '../harness/offers.js'
 
 const nowhere = '/nonexistent/guest'
 const allowing = await Fixture.start({ args: ['--allow-emulation'] })
@@ -22,12 +22,7 @@ const hasKvm = emulated?.accelerator === 'kvm'
 
 /** The worker's offer of microVMs, once it has tried. */
 async function known(caisson: Caisson): Promise<BackendOffer | undefined> {
-  let offer: BackendOffer | undefined
-  await until('the worker knows what it can boot', 60_000, async () => {
-    offer = (await caisson.workers()).flatMap(({ offers }) => offers).find(({ backend }) => backend === 'microvm')
-    return offer !== undefined && !offer.unavailable.startsWith('not known yet')
-  })
-  return offer
+  return (await knownOffers(caisson)).find(({ backend }) => backend === 'microvm')
 }
 
 async function placementOf(caisson: Caisson, isolation: Isolation) {
