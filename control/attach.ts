@@ -3,7 +3,7 @@ import type { caisson } from '../proto/messages.js'
 import { invalidFields, Refusal, type Violation } from '../proto/reason.js'
 import { isRunId } from '../proto/runid.js'
 import type { Inbox, Sent } from '../redis/inbox.js'
-import { range } from './validate.js'
+import { range } from './violations.js'
 import { notFound } from './watch.js'
 
 const mostDataBytes = 256 << 10

@@ -13,6 +13,12 @@ import * as log from './log.js'
 import { Outgoing } from './outgoing.js'
 import { asRefusal, statusOf } from './status.js'
 
+interface AnyCall {
+  readonly cancelled: boolean
+  getPath(): string
+  on(event: 'cancelled', listener: () => void): unknown
+}
+
 /** Streams that are open, so that a control that stops can end them with a reason. */
 export class Calls {
   readonly #open = new Set<AbortController>()
@@ -24,6 +30,13 @@ export class Calls {
         (response) => respond(null, response),
         (error) => respond(statusFor(error, call.getPath())),
       )
+    }
+  }
+
+  /** One that may take long: like a stream it ends with its client, or with control. */
+  long<Req, Res>(handle: (request: Req, stop: AbortSignal) => Promise<Res>): handleUnaryCall<Req, Res> {
+    return (call: ServerUnaryCall<Req, Res>, respond: sendUnaryData<Res>) => {
+      this.#answer(call, (stop) => handle(call.request, stop), respond)
     }
   }
 
@@ -47,13 +60,7 @@ export class Calls {
     handle: (requests: AsyncIterable<Req>, stop: AbortSignal) => Promise<Res>,
   ): handleClientStreamingCall<Req, Res> {
     return (call: ServerReadableStream<Req, Res>, respond: sendUnaryData<Res>) => {
-      const stop = this.#openStream(call)
-      Promise.race([handle(call, stop.signal), aborted(stop.signal)])
-        .then(
-          (response) => respond(null, response),
-          (error) => call.cancelled || respond(statusFor(error, call.getPath())),
-        )
-        .finally(() => this.#open.delete(stop))
+      this.#answer(call, (stop) => handle(call, stop), respond)
     }
   }
 
@@ -61,6 +68,16 @@ export class Calls {
   end(why: Refusal): void {
     this.#ending = why
     for (const stop of this.#open) stop.abort(why)
+  }
+
+  #answer<Res>(call: AnyCall, handle: (stop: AbortSignal) => Promise<Res>, respond: sendUnaryData<Res>): void {
+    const stop = this.#openStream(call)
+    Promise.race([handle(stop.signal), aborted(stop.signal)])
+      .then(
+        (response) => respond(null, response),
+        (error) => call.cancelled || respond(statusFor(error, call.getPath())),
+      )
+      .finally(() => this.#open.delete(stop))
   }
 
   #openStream(call: { on(event: 'cancelled', listener: () => void): unknown }): AbortController {

@@ -4,7 +4,7 @@ import { HealthImplementation } from 'grpc-health-check'
 import type { Redis } from 'ioredis'
 import * as log from './log.js'
 
-const services = ['', 'caisson.v1.RunService', 'caisson.v1.HostService']
+const services = ['', 'caisson.v1.RunService', 'caisson.v1.HostService', 'caisson.v1.ImageService']
 const askEveryMs = 1_000
 
 export class Health {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { Redis } from 'ioredis'
 import { sweeperLeaseKey } from '../proto/keys.js'
 import { connect } from '../redis/connect.js'
-import { Images } from '../redis/images.js'
+import { Errands } from '../redis/errands.js'
 import { Inbox } from '../redis/inbox.js'
 import { Lease } from '../redis/lease.js'
 import { Listing } from '../redis/listing.js'
@@ -16,6 +16,7 @@ import { Attach } from './attach.js'
 import { Calls } from './calls.js'
 import { type Config, ConfigError, parseConfig } from './config.js'
 import { Health } from './health.js'
+import { Images } from './images.js'
 import { Living } from './living.js'
 import * as log from './log.js'
 import { Memory } from './memory.js'
@@ -37,14 +38,15 @@ async function main(config: Config): Promise<void> {
   const runs = new Runs(redis, queues)
   const submissions = new Submissions(redis, queues)
   const workers = new Workers(redis)
+  const living = new Living(workers)
   const health = new Health(redis)
   const parts = {
     calls: new Calls(),
-    submit: new Submit(submissions, new Living(workers), new Memory(redis), config),
+    submit: new Submit(submissions, living, new Memory(redis), config),
     watch: new Watch(redis, tail),
     attach: new Attach(new Inbox(redis, tail)),
     listing: new Listing(redis),
-    images: new Images(redis),
+    images: new Images(new Errands(redis, tail), living, config.seal),
     runs,
     submissions,
     workers,

@@ -57,5 +57,14 @@ export const runService = {
 
 export const hostService = {
   ListWorkers: method('HostService/ListWorkers', v1.ListWorkersRequest, v1.ListWorkersResponse),
-  ListImages: method('HostService/ListImages', v1.ListImagesRequest, v1.ListImagesResponse),
+}
+
+export const imageService = {
+  Pull: eventStream('ImageService/Pull', v1.PullImageRequest),
+  List: method('ImageService/List', v1.ListImagesRequest, v1.ListImagesResponse),
+  Get: method('ImageService/Get', v1.GetImageRequest, v1.ImageDetails),
+  Files: method('ImageService/Files', v1.ImageFilesRequest, v1.ImageFilesResponse),
+  Remove: method('ImageService/Remove', v1.RemoveImageRequest, v1.RemoveImageResponse),
+  Prune: method('ImageService/Prune', v1.PruneImagesRequest, v1.PruneImagesResponse),
+  Verify: eventStream('ImageService/Verify', v1.VerifyImagesRequest),
 }

@@ -6,14 +6,15 @@ const mostUnsentBytes = 512 << 10
 
 export class Outgoing {
   #unsentBytes = 0
-  #resume: (() => void) | undefined
+  /** Several may write at once. */
+  #waiting: (() => void)[] = []
 
   constructor(
     private readonly call: ServerWritableStream<unknown, Buffer>,
     /** Aborted when the client is gone. */
     private readonly gone: AbortSignal,
   ) {
-    gone.addEventListener('abort', () => this.#resume?.(), { once: true })
+    gone.addEventListener('abort', () => this.#resume(), { once: true })
   }
 
   /** Resolves when more may be written. Bytes are counted, for the stream itself counts messages only. */
@@ -22,17 +23,16 @@ export class Outgoing {
     this.#unsentBytes += message.length
     this.call.write(message, () => {
       this.#unsentBytes -= message.length
-      if (this.#unsentBytes <= mostUnsentBytes / 2) this.#resume?.()
+      if (this.#unsentBytes <= mostUnsentBytes / 2) this.#resume()
     })
     if (this.#unsentBytes > mostUnsentBytes) await this.#drained()
   }
 
   #drained(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#resume = () => {
-        this.#resume = undefined
-        resolve()
-      }
-    })
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  #resume(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve()
   }
 }

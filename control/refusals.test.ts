@@ -7,8 +7,6 @@ import { collect, failsWith, type ScratchClient, spec, untilState } from './scra
 
 const { State } = caisson.v1
 
-import { Images } from '../redis/images.js'
-
 let system: ScratchSystem
 let client: ScratchClient
 
@@ -111,26 +109,12 @@ describe('List', () => {
 })
 
 describe('hosts', () => {
-  test('workers and images', async () => {
-    await new Images(system.redis.connect()).publish('w1', {
-      reference: 'oci:/images/a',
-      manifestDigest: 'sha256:1',
-      usedAt: { seconds: 5 },
-    })
-    await new Images(system.redis.connect()).publish('w1', { reference: 'oci:/images/b', usedAt: { seconds: 6 } })
+  test('workers', async () => {
     const { workers } = await client.listWorkers({})
     assert.deepEqual(
       workers.map(({ workerId }) => workerId),
       ['w1'],
     )
     assert.equal(workers[0]?.offers?.[1]?.unavailable, 'no /dev/kvm')
-    const { images } = await client.listImages({})
-    assert.deepEqual(
-      images.map(({ reference, workerId }) => [reference, workerId]),
-      [
-        ['oci:/images/b', 'w1'],
-        ['oci:/images/a', 'w1'],
-      ],
-    )
   })
 })

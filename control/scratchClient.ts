@@ -54,7 +54,9 @@ export class ScratchClient {
   readonly list = this.#unary('RunService/List', v1.ListRequest, v1.ListResponse)
   readonly delete = this.#unary('RunService/Delete', v1.DeleteRequest, v1.DeleteResponse)
   readonly listWorkers = this.#unary('HostService/ListWorkers', v1.ListWorkersRequest, v1.ListWorkersResponse)
-  readonly listImages = this.#unary('HostService/ListImages', v1.ListImagesRequest, v1.ListImagesResponse)
+  readonly listImages = this.#unary('ImageService/List', v1.ListImagesRequest, v1.ListImagesResponse)
+  readonly getImage = this.#unary('ImageService/Get', v1.GetImageRequest, v1.ImageDetails)
+  readonly removeImage = this.#unary('ImageService/Remove', v1.RemoveImageRequest, v1.RemoveImageResponse)
 
   run = (request: caisson.v1.ISubmitRequest) => this.#events('Run', v1.SubmitRequest, request)
   watch = (request: caisson.v1.IWatchRequest) => this.#events('Watch', v1.WatchRequest, request)

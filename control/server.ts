@@ -9,8 +9,8 @@ import { requireToken } from './auth.js'
 import type { Config } from './config.js'
 import { linkable } from './descriptors.js'
 import type { Health } from './health.js'
-import { hostService, runService } from './methods.js'
-import { hostHandlers, type Parts, runHandlers } from './service.js'
+import { hostService, imageService, runService } from './methods.js'
+import { hostHandlers, imageHandlers, type Parts, runHandlers } from './service.js'
 
 // dist/control/ → proto/
 const protoFolder = fileURLToPath(new URL('../../proto/', import.meta.url))
@@ -39,6 +39,7 @@ export class GrpcServer {
     this.#server = new Server({ ...options, ...(token !== undefined && { interceptors: [requireToken(token)] }) })
     this.#server.addService(runService, runHandlers(parts))
     this.#server.addService(hostService, hostHandlers(parts))
+    this.#server.addService(imageService, imageHandlers(parts))
     health.implementation.addToServer(this.#server)
     reflection().addToServer(this.#server)
   }
@@ -82,6 +83,7 @@ function firstOf(done: Promise<void>, ms: number, hurry: AbortSignal): Promise<v
 
 /** Lets grpcurl and its like find the services, and read the details of errors, without our .proto files. */
 function reflection(): ReflectionService {
-  const files = ['caisson/v1/run.proto', 'caisson/v1/host.proto', 'google/rpc/error_details.proto', healthProto]
+  const ours = ['run', 'host', 'image'].map((name) => `caisson/v1/${name}.proto`)
+  const files = [...ours, 'google/rpc/error_details.proto', healthProto]
   return new ReflectionService(linkable(loadSync(files, { includeDirs: [protoFolder], keepCase: true })))
 }

@@ -1,18 +1,19 @@
-// What each method of the two services does.
+// What each method of the services does.
 import type { UntypedServiceImplementation } from '@grpc/grpc-js'
 import type { caisson } from '../proto/messages.js'
 import { invalidFields, Refusal } from '../proto/reason.js'
 import { isRunId } from '../proto/runid.js'
 import { type StateName, stateNames, stateNumber } from '../proto/state.js'
-import type { Images } from '../redis/images.js'
 import type { Listing } from '../redis/listing.js'
 import type { Runs } from '../redis/runs.js'
 import type { Submissions } from '../redis/submissions.js'
 import type { Workers } from '../redis/workers.js'
 import type { Attach } from './attach.js'
 import type { Calls } from './calls.js'
+import type { Images } from './images.js'
 import type { Submit } from './submit.js'
-import { range, validateLabels } from './validate.js'
+import { validateLabels } from './validate.js'
+import { range } from './violations.js'
 import { notFound, type Watch } from './watch.js'
 
 export interface Parts {
@@ -72,10 +73,21 @@ export function runHandlers({ calls, submit, watch, attach, runs, submissions, l
   }
 }
 
-export function hostHandlers({ calls, workers, images }: Parts): UntypedServiceImplementation {
+export function hostHandlers({ calls, workers }: Parts): UntypedServiceImplementation {
   return {
     ListWorkers: calls.unary(async () => ({ workers: await workers.list() })),
-    ListImages: calls.unary(async () => ({ images: await images.list() })),
+  }
+}
+
+export function imageHandlers({ calls, images }: Parts): UntypedServiceImplementation {
+  return {
+    Pull: calls.events((request: caisson.v1.PullImageRequest, out, { signal }) => images.pull(request, out, signal)),
+    List: calls.long((request: caisson.v1.ListImagesRequest, stop) => images.list(request, stop)),
+    Get: calls.long((request: caisson.v1.GetImageRequest, stop) => images.get(request, stop)),
+    Files: calls.long((request: caisson.v1.ImageFilesRequest, stop) => images.files(request, stop)),
+    Remove: calls.long((request: caisson.v1.RemoveImageRequest, stop) => images.remove(request, stop)),
+    Prune: calls.long((request: caisson.v1.PruneImagesRequest, stop) => images.prune(request, stop)),
+    Verify: calls.events((request: caisson.v1.VerifyImagesRequest, out, { signal }) => images.verify(request, out, signal)),
   }
 }
 

@@ -2,7 +2,8 @@
 import { limitRules } from '../proto/limits.js'
 import { caisson } from '../proto/messages.js'
 import type { Violation } from '../proto/reason.js'
-import { InvalidReference, parseReference } from '../proto/reference.js'
+import { validateCredential, validateImage, validatePull } from './validateImage.js'
+import { bytes, number, range, violation, when } from './violations.js'
 
 const mostWords = 4_096
 const mostVariables = 4_096
@@ -11,7 +12,6 @@ const mostCommandBytes = 1 << 20
 /** The kernel's MAX_ARG_STRLEN, less the byte that ends it. */
 const mostWordBytes = 131_071
 const mostStdinBytes = 1 << 20
-const mostSecretBytes = 16_384
 const mostPathBytes = 4_095
 const mostLabels = 64
 const mostLabelBytes = 255
@@ -27,9 +27,9 @@ export const retention = { least: 1_000, most: 2_592_000_000, fallback: 86_400_0
 export function validateSubmit({ spec, idempotencyKey, registryCredential }: caisson.v1.ISubmitRequest): Violation[] {
   if (!spec) return [violation('spec', 'is missing')]
   return [
-    ...image(spec.image ?? ''),
-    ...pull(spec),
-    ...credential(registryCredential, spec.image ?? ''),
+    ...validateImage('spec.image', spec.image ?? ''),
+    ...validatePull('spec.pull', spec.pull ?? 0, spec.image ?? ''),
+    ...validateCredential(registryCredential, spec.image ?? ''),
     ...command(spec),
     ...environment(spec.env ?? {}),
     ...workingDirectory(spec.cwd ?? ''),
@@ -45,69 +45,7 @@ export function validateSubmit({ spec, idempotencyKey, registryCredential }: cai
   ]
 }
 
-const violation = (field: string, description: string): Violation => ({ field, description })
-/** Descriptions are made only for what is wrong: nearly every submit is right. */
-const when = (wrong: boolean, field: string, description: string | (() => string)) =>
-  wrong ? [violation(field, typeof description === 'string' ? description : description())] : []
-const bytes = (text: string) => Buffer.byteLength(text)
 const hasNul = (text: string) => text.includes('\0')
-const number = (value: number) => value.toLocaleString('en-US', { maximumFractionDigits: 0 })
-
-export function range(field: string, value: number | null | undefined, least: number, most: number): Violation[] {
-  if (value === null || value === undefined || (value >= least && value <= most)) return []
-  return [violation(field, `is ${number(value)}, must be ${number(least)} to ${number(most)}`)]
-}
-
-function image(reference: string): Violation[] {
-  try {
-    parseReference(reference)
-    return []
-  } catch (error) {
-    if (error instanceof InvalidReference) return [violation('spec.image', error.message)]
-    throw error
-  }
-}
-
-function isInRegistry(reference: string): boolean {
-  try {
-    return parseReference(reference).kind === 'registry'
-  } catch {
-    // Told by image().
-    return true
-  }
-}
-
-function pull(spec: caisson.v1.IRunSpec): Violation[] {
-  const value = spec.pull ?? 0
-  return [
-    ...when(!(value in caisson.v1.Pull), 'spec.pull', `is ${value}, which is none of the values of Pull`),
-    ...when(value !== 0 && !isInRegistry(spec.image ?? ''), 'spec.pull', 'is only for an image in a registry'),
-  ]
-}
-
-/** No message holds any part of it. */
-function credential(given: caisson.v1.IRegistryCredential | null | undefined, reference: string): Violation[] {
-  if (!given) return []
-  const { username = '', password = '', identityToken = '' } = { ...given }
-  const field = 'registry_credential'
-  const secret = password || identityToken || ''
-  const name = username ?? ''
-  return [
-    ...when(!isInRegistry(reference), field, 'is only for an image in a registry'),
-    ...when(secret === '', field, 'has neither a password nor an identity token'),
-    ...when(hasControl(secret), field, 'has a secret with control characters'),
-    ...when(bytes(secret) > mostSecretBytes, field, `has a secret of more than ${number(mostSecretBytes)} bytes`),
-    ...when(Boolean(password) && name === '', `${field}.username`, 'is missing'),
-    ...when(Boolean(identityToken) && name !== '', `${field}.username`, 'does not go with an identity token'),
-    ...when(
-      name.length > 256 || name.includes(':') || hasControl(name),
-      `${field}.username`,
-      'must be 1 to 256 characters without ":"',
-    ),
-  ]
-}
-
-const hasControl = (text: string) => /[\p{Cc}\p{Cs}]/u.test(text)
 
 function command(spec: caisson.v1.IRunSpec): Violation[] {
   const args = spec.args ?? []

@@ -31,7 +31,11 @@ export const lastTakeKey = (workerId: string, queue: string) => `${prefix}:worke
 export const workerKey = (workerId: string) => `${prefix}:worker:${workerId}`
 /** Set of worker ids that may be alive or have left runs behind. */
 export const workersKey = `${prefix}:workers`
-/** Hash reference → encoded caisson.v1.Image, of one worker. */
-export const workerImagesKey = (workerId: string) => `${prefix}:worker:${workerId}:images`
+/** Stream with expiry, of one worker: field "i" an errand's id, "e" an encoded caisson.errand.v1.Errand. */
+export const errandsKey = (workerId: string) => `${prefix}:worker:${workerId}:errands`
+/** String with expiry: somebody waits for what comes of the errand. */
+export const errandLeaseKey = (errandId: string) => `${prefix}:errand:${errandId}`
+/** Stream with expiry: field "a" an encoded caisson.errand.v1.Answer, empty for a sign of life; "last" marks the last one. */
+export const answersKey = (errandId: string) => `${prefix}:errand:${errandId}:answers`
 /** String with expiry: which control process sweeps. */
 export const sweeperLeaseKey = `${prefix}:sweeper`

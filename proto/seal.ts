@@ -1,4 +1,4 @@
-// A secret on its way through Redis: AES-256-GCM under a key that control and worker read from the same file, bound to one run.
+// A secret on its way through Redis: AES-256-GCM under a key that control and worker read from the same file, bound to one run, or one errand.
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 
 export const sealKeyBytes = 32
@@ -22,19 +22,20 @@ export class Seal {
     return /^[0-9a-f]{64}$/.test(hex) ? new Seal(Buffer.from(hex, 'hex')) : undefined
   }
 
-  close(secret: Uint8Array, runId: string): Buffer {
+  /** `boundTo`: the id of the run or errand. */
+  close(secret: Uint8Array, boundTo: string): Buffer {
     const head = Buffer.concat([Buffer.of(version), randomBytes(nonceBytes)])
     const cipher = createCipheriv('aes-256-gcm', this.#key, head.subarray(1), { authTagLength: tagBytes })
-    cipher.setAAD(aadOf(runId))
+    cipher.setAAD(aadOf(boundTo))
     const sealed = Buffer.concat([cipher.update(secret), cipher.final()])
     return Buffer.concat([head, sealed, cipher.getAuthTag()])
   }
 
-  /** Undefined: made with another key, for another run, or changed. */
-  open(sealed: Buffer, runId: string): Buffer | undefined {
+  /** Undefined: made with another key, for another run or errand, or changed. */
+  open(sealed: Buffer, boundTo: string): Buffer | undefined {
     if (sealed.length < headBytes + tagBytes || sealed[0] !== version) return undefined
     const decipher = createDecipheriv('aes-256-gcm', this.#key, sealed.subarray(1, headBytes), { authTagLength: tagBytes })
-    decipher.setAAD(aadOf(runId))
+    decipher.setAAD(aadOf(boundTo))
     decipher.setAuthTag(sealed.subarray(-tagBytes))
     try {
       return Buffer.concat([decipher.update(sealed.subarray(headBytes, -tagBytes)), decipher.final()])
@@ -44,4 +45,4 @@ export class Seal {
   }
 }
 
-const aadOf = (runId: string) => Buffer.from(`caisson registry credential ${runId}`)
+const aadOf = (boundTo: string) => Buffer.from(`caisson registry credential ${boundTo}`)

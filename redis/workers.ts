@@ -1,6 +1,6 @@
 // Which workers live, and what they offer.
 import type { Redis } from 'ioredis'
-import { workerImagesKey, workerKey, workerRunsKey, workersKey } from '../proto/keys.js'
+import { errandsKey, workerKey, workerRunsKey, workersKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { asBuffer } from './events.js'
 import { Scripts } from './scripts.js'
@@ -66,7 +66,7 @@ export class Workers {
   }
 
   #leave(workerId: string, byItself: string): Promise<unknown> {
-    const keys = [workerKey(workerId), workerRunsKey(workerId), workerImagesKey(workerId), workersKey]
+    const keys = [workerKey(workerId), workerRunsKey(workerId), errandsKey(workerId), workersKey]
     return this.#scripts.call('leave', keys, [workerId, byItself])
   }
 }

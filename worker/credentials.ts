@@ -1,8 +1,9 @@
-// The registry credential that came with a run, unsealed only here, in the worker that has the run.
+// The registry credential that came with a run or a pull, unsealed only here, in the worker that has it.
 import { caisson } from '../proto/messages.js'
 import { parseReference } from '../proto/reference.js'
 import type { Seal } from '../proto/seal.js'
 import type { Credentials } from '../redis/credentials.js'
+import { asBuffer } from '../redis/events.js'
 import { ImageError } from './image/failure.js'
 import { Credential } from './image/registry/credential.js'
 
@@ -19,7 +20,12 @@ export class RunCredentials {
     const sealed = await this.sealed.of(runId)
     if (sealed === 'none') return undefined
     if (sealed === 'lost') throw lost('is not kept any more (it waits 24 hours at most)')
-    const secret = this.seal?.open(sealed, runId)
+    return this.unseal(sealed, runId)
+  }
+
+  /** `boundTo`: the run or errand that it came with. */
+  unseal(sealed: Uint8Array, boundTo: string): Credential | undefined {
+    const secret = this.seal?.open(asBuffer(sealed), boundTo)
     if (!secret) throw lost("was sealed with another key than this worker's (--seal-key-file)")
     return read(secret)
   }
@@ -40,4 +46,4 @@ function isInRegistry(image: string): boolean {
 }
 
 const lost = (how: string) =>
-  new ImageError('IMAGE_CREDENTIAL_LOST', `registry_credential ${how}: submit the run again`, { field: 'registry_credential' })
+  new ImageError('IMAGE_CREDENTIAL_LOST', `registry_credential ${how}: send it again`, { field: 'registry_credential' })

@@ -12,7 +12,7 @@ export interface Host {
   runs: Runs
   inbox: Inbox
   credentials: Pick<RunCredentials, 'of'>
-  images: Pick<Images, 'prepare' | 'takeUsed'>
+  images: Pick<Images, 'prepare'>
   pool: Sandboxes
   capacity: Capacity
   /** What a run takes of the capacity, the walls' own part included. */

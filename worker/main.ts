@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { caisson } from '../proto/messages.js'
 import { connect } from '../redis/connect.js'
 import { Credentials as SealedCredentials } from '../redis/credentials.js'
-import { Images as PublishedImages } from '../redis/images.js'
+import { Errands } from '../redis/errands.js'
 import { Inbox } from '../redis/inbox.js'
 import { Queues } from '../redis/queue.js'
 import { Runs } from '../redis/runs.js'
@@ -12,7 +12,9 @@ import { Workers } from '../redis/workers.js'
 import { Capacity, shareOf } from './capacity.js'
 import { type Config, cores, parseConfig, UsageError, usage } from './config.js'
 import { RunCredentials } from './credentials.js'
+import { ErrandDesk } from './errands.js'
 import type { Host } from './host.js'
+import { ImageErrands } from './image/errands.js'
 import { Images } from './image/images.js'
 import { launcherMs } from './image/layers/holds.js'
 import { LayerStore } from './image/layers/store.js'
@@ -41,11 +43,13 @@ async function main(config: Config): Promise<void> {
   let presence: Presence | undefined
   const launcherPath = join('/run/caisson', config.name, 'launcher.sock')
 
+  const images = await openImages(config, launcherPath)
+  const credentials = new RunCredentials(new SealedCredentials(redis), config.seal)
   const host: Host = {
     runs: new Runs(redis, new Queues(redis)),
     inbox: new Inbox(redis, tail),
-    credentials: new RunCredentials(new SealedCredentials(redis), config.seal),
-    images: await openImages(config, launcherPath),
+    credentials,
+    images,
     pool: new Pool(
       () => prepareContainer(launcherPath),
       { least: Math.min(leastReady, config.pool), most: config.pool, parallel: Math.max(2, cores()) },
@@ -62,11 +66,13 @@ async function main(config: Config): Promise<void> {
   }
   const machines = new Machines(host, config, launcherPath, open, () => presence?.tell())
   const offers = () => [containerOffer(host), machines.offer]
-  const living = new Presence(host, new Workers(redis), new PublishedImages(redis), await probeMaximum(config), offers)
+  const living = new Presence(host, new Workers(redis), await probeMaximum(config), offers)
   presence = living
+  const desk = new ErrandDesk(new Errands(redis, tail), new ImageErrands(images, credentials, log), log)
   const intake = new Intake(host, 'container', queueRedis)
   const drain = async () => {
     living.drain()
+    await desk.close()
     await Promise.all([intake.drain(config.drainMs), machines.drain(config.drainMs)])
     await living.leave()
     host.pool.close()
@@ -82,6 +88,7 @@ async function main(config: Config): Promise<void> {
   await living.told()
   process.stdout.write('ready\n')
   void machines.serve()
+  void desk.serve(config.workerId)
   await intake.serve()
 }
 

@@ -1,15 +1,13 @@
-// The worker's word to control: that it lives, what it offers, what it holds.
+// The worker's word to control: that it lives, and what it offers.
 import { hostname } from 'node:os'
 import type { caisson } from '../proto/messages.js'
 import { timestamp } from '../redis/events.js'
-import type { Images as PublishedImages } from '../redis/images.js'
 import { heartbeatMs, type Workers } from '../redis/workers.js'
 import type { Host } from './host.js'
 
 export class Presence {
   readonly #host: Host
   readonly #workers: Workers
-  readonly #published: PublishedImages
   readonly #maximum: caisson.v1.ILimits
   readonly #offers: () => caisson.v1.IBackendOffer[]
   readonly #timer: NodeJS.Timeout
@@ -17,16 +15,9 @@ export class Presence {
   #telling: Promise<void> | undefined
   #isStale = false
 
-  constructor(
-    host: Host,
-    workers: Workers,
-    published: PublishedImages,
-    maximum: caisson.v1.ILimits,
-    offers: () => caisson.v1.IBackendOffer[],
-  ) {
+  constructor(host: Host, workers: Workers, maximum: caisson.v1.ILimits, offers: () => caisson.v1.IBackendOffer[]) {
     this.#host = host
     this.#workers = workers
-    this.#published = published
     this.#maximum = maximum
     this.#offers = offers
     this.#timer = setInterval(() => this.tell(), heartbeatMs)
@@ -59,7 +50,6 @@ export class Presence {
   async #tell(): Promise<void> {
     try {
       await this.#workers.heartbeat(this.#worker())
-      for (const image of this.#host.images.takeUsed()) await this.#published.publish(this.#workerId, image)
     } catch (error) {
       this.#host.log.error('Redis refused the heartbeat', error)
     }

@@ -20,9 +20,9 @@ export class ProgressLine {
 
   see(event: RunEvent): void {
     if (this.#over) return
-    if (event.type === 'progress') this.#layer(event)
-    else if (event.type === 'state' && event.state === 'QUEUED') this.#say('waiting in the queue')
-    else if (event.type === 'state' && event.state === 'PREPARING') this.#say('preparing')
+    if (event.type === 'progress') this.layer(event)
+    else if (event.type === 'state' && event.state === 'QUEUED') this.say('waiting in the queue')
+    else if (event.type === 'state' && event.state === 'PREPARING') this.say('preparing')
     else this.clear()
   }
 
@@ -31,19 +31,25 @@ export class ProgressLine {
     if (this.#over) return
     this.#over = true
     clearTimeout(this.#timer)
+    this.hide()
+  }
+
+  /** Until there is something new to say: a line of its own is written meanwhile. */
+  hide(): void {
     if (this.#visible) this.terminal.write('\r\x1b[K')
   }
 
-  #layer({ digest, doneBytes, totalBytes }: Extract<RunEvent, { type: 'progress' }>): void {
+  layer({ digest, doneBytes, totalBytes }: { digest: string; doneBytes: number; totalBytes: number }): void {
     this.#layers.set(digest, { doneBytes, totalBytes })
     const layers = [...this.#layers.values()]
     const done = layers.reduce((sum, layer) => sum + layer.doneBytes, 0)
     const total = layers.reduce((sum, layer) => sum + layer.totalBytes, 0)
     const of = total > 0 ? ` of ${showSize(total)}` : ''
-    this.#say(`preparing the image: ${layers.length} ${layers.length === 1 ? 'layer' : 'layers'}, ${showSize(done)}${of}`)
+    this.say(`preparing the image: ${layers.length} ${layers.length === 1 ? 'layer' : 'layers'}, ${showSize(done)}${of}`)
   }
 
-  #say(text: string): void {
+  say(text: string): void {
+    if (this.#over) return
     this.#text = text
     if (this.#visible) this.#show()
   }

@@ -7,8 +7,9 @@ import { addConnectFlags, type ConnectFlags, connect } from './connectFlags.js'
 import { exitCode, exitPipe } from './exit.js'
 import { BrokenPipe, note, tolerateBrokenPipes } from './output.js'
 import { type PresentFlags, present } from './present.js'
+import { credentialOf } from './registryFlags.js'
 import { SignalRelay } from './signals.js'
-import { addSpecFlags, credentialOf, type SpecFlags, specOf } from './specFlags.js'
+import { addSpecFlags, type SpecFlags, specOf } from './specFlags.js'
 import { hasInput, passInput } from './stdin.js'
 
 type RunFlags = ConnectFlags & SpecFlags & PresentFlags & { stdin: boolean }

@@ -1,13 +1,12 @@
 // The flags that describe a run: `caisson run` and `caisson submit` take the same ones.
 
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import type { RegistryCredential } from '../sdk/caisson.js'
-import type { Isolation, Limits, Pull, RunSpec } from '../sdk/model.js'
+import type { Isolation, Limits, RunSpec } from '../sdk/model.js'
 import { collectEnv, collectPair, collectWord, parseCores, parseCount, parseDuration, parseSize } from './quantity.js'
+import { addRegistryFlags, pullOf, type RegistryFlags } from './registryFlags.js'
 
-export interface SpecFlags {
+export interface SpecFlags extends RegistryFlags {
   cpu?: number
   memory?: number
   pids?: number
@@ -28,15 +27,11 @@ export interface SpecFlags {
   key?: string
   retryAfterStart?: boolean
   waitForWorker?: boolean
-  pull?: 'always' | 'if-not-present' | 'never'
-  registryUser?: string
-  registryPasswordFile?: string
-  registryTokenFile?: string
 }
 
 export function addSpecFlags(command: Command): Command {
   const isolations = ['microvm-required', 'microvm-preferred', 'container']
-  return command
+  return addRegistryFlags(command, 'if-not-present')
     .option('--cpu <cores>', 'cpu rate, e.g. 0.5 (default 1)', parseCores)
     .option('--memory <size>', 'memory, e.g. 512M (default 256M)', parseSize)
     .option('--pids <n>', 'processes and threads (default 128)', parseCount)
@@ -58,12 +53,6 @@ export function addSpecFlags(command: Command): Command {
     .option('--retention <duration>', 'keep record and output after the end (default 1d)', parseDuration)
     .option('--key <key>', 'idempotency key: the same key with the same spec is the same run')
     .option('--retry-after-start', "may start again after the service's failure; the program may then run twice")
-    .addOption(
-      new Option('--pull <when>', 'ask the registry (default if-not-present)').choices(['always', 'if-not-present', 'never']),
-    )
-    .option('--registry-user <name>', "for the image's registry; with --registry-password-file")
-    .option('--registry-password-file <file>', 'holds the password and nothing else')
-    .option('--registry-token-file <file>', 'instead of both: holds an identity token')
     .option('--wait-for-worker', 'queue the run even when no worker offers the isolation')
 }
 
@@ -77,24 +66,10 @@ export function specOf(image: string, words: string[], flags: SpecFlags): RunSpe
     ...defined({ startWithinMs: flags.startWithin, retentionMs: flags.retention }),
     ...(flags.entrypoint && { entrypoint: flags.entrypoint.filter((word) => word !== '') }),
     ...(flags.isolation && { isolation: flags.isolation.replace('-', '_').toUpperCase() as Isolation }),
-    ...(flags.pull && { pull: flags.pull.replaceAll('-', '_').toUpperCase() as Pull }),
+    ...pullOf(flags),
     limits: limitsOf(flags),
   }
 }
-
-/** Secrets come in files: everybody on the machine sees arguments. */
-export async function credentialOf(flags: SpecFlags): Promise<{ registryCredential?: RegistryCredential }> {
-  const { registryUser, registryPasswordFile, registryTokenFile } = flags
-  const isPair = registryUser !== undefined && registryPasswordFile !== undefined
-  const isHalf = !isPair && (registryUser !== undefined || registryPasswordFile !== undefined)
-  if (isHalf || (isPair && registryTokenFile !== undefined)) {
-    throw new Error('--registry-user goes with --registry-password-file, and without --registry-token-file')
-  }
-  if (isPair) return { registryCredential: { username: registryUser, password: await secretIn(registryPasswordFile) } }
-  return registryTokenFile === undefined ? {} : { registryCredential: { identityToken: await secretIn(registryTokenFile) } }
-}
-
-const secretIn = async (file: string): Promise<string> => (await readFile(file, 'utf8')).replace(/\r?\n$/, '')
 
 function limitsOf(flags: SpecFlags): Limits {
   return defined({

@@ -4,7 +4,8 @@ import { buffer as readBuffer } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { addConnectFlags, type ConnectFlags, connect } from './connectFlags.js'
 import { write, writeJson } from './output.js'
-import { addSpecFlags, credentialOf, type SpecFlags, specOf } from './specFlags.js'
+import { credentialOf } from './registryFlags.js'
+import { addSpecFlags, type SpecFlags, specOf } from './specFlags.js'
 
 type SubmitFlags = ConnectFlags & SpecFlags & { stdin?: boolean }
 

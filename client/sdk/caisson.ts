@@ -4,13 +4,14 @@ import { randomUUID } from 'node:crypto'
 import type { caisson } from '../../proto/messages.js'
 import type { ConnectOptions } from './address.js'
 import { type CallOptions, Connection } from './connection.js'
-import { readImage, readRun, readWorker } from './decode.js'
+import { readRun, readWorker } from './decode.js'
 import { writeSpec, writeState } from './encode.js'
 import { CaissonError } from './error.js'
 import { FollowedRun } from './followed.js'
+import { Images } from './images.js'
 import { Input } from './input.js'
 import { methods } from './methods.js'
-import type { Image, Run, RunSpec, State, Verdict, Worker } from './model.js'
+import type { RegistryCredential, Run, RunSpec, State, Verdict, Worker } from './model.js'
 import { follow } from './watch.js'
 
 export interface SubmitOptions extends CallOptions {
@@ -19,8 +20,6 @@ export interface SubmitOptions extends CallOptions {
   /** For the registry of spec.image, and no other host. The service keeps it encrypted until the program runs, and never shows it. */
   registryCredential?: RegistryCredential
 }
-
-export type RegistryCredential = { username: string; password: string } | { identityToken: string }
 
 export interface WatchOptions extends CallOptions {
   /** Of the last event that is known. Default: from the run's first event. */
@@ -37,10 +36,13 @@ export interface ListOptions extends CallOptions {
 }
 
 export class Caisson implements Disposable {
+  /** The images that workers have. */
+  readonly images: Images
   readonly #connection: Connection
 
   private constructor(options: ConnectOptions) {
     this.#connection = new Connection(options)
+    this.images = new Images(this.#connection)
   }
 
   /** The connection is made with the first call; UNAVAILABLE there means that nothing serves at this address. */
@@ -125,12 +127,6 @@ export class Caisson implements Disposable {
   async workers(options: CallOptions = {}): Promise<Worker[]> {
     const { workers } = await this.#connection.unary(methods.listWorkers, {}, options)
     return workers.map(readWorker)
-  }
-
-  /** What workers have prepared, newest use first. */
-  async images(options: CallOptions = {}): Promise<Image[]> {
-    const { images } = await this.#connection.unary(methods.listImages, {}, options)
-    return images.map(readImage)
   }
 
   /** Lets go of the connection; calls under way fail. */

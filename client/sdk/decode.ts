@@ -3,7 +3,6 @@
 import { caisson, type google } from '../../proto/messages.js'
 import type {
   BackendName,
-  Image,
   Limits,
   Outcome,
   Placement,
@@ -147,17 +146,6 @@ export function readWorker(worker: caisson.v1.IWorker): Worker {
   }
 }
 
-export function readImage(image: caisson.v1.IImage): Image {
-  return {
-    reference: image.reference ?? '',
-    manifestDigest: image.manifestDigest ?? '',
-    diffIds: image.diffIds ?? [],
-    storedBytes: image.storedBytes ?? 0,
-    ...dates({ usedAt: image.usedAt }),
-    workerId: image.workerId ?? '',
-  }
-}
-
 const readLimits = (limits: caisson.v1.ILimits): Limits => present<Limits>(limits)
 
 function readPlacement({ workerId, backend, vmm, accelerator }: caisson.v1.IPlacement): Placement {
@@ -183,7 +171,9 @@ function present<Fields extends object>(message: { [Name in keyof Fields]?: numb
   return Object.fromEntries(Object.entries(message).filter(([, value]) => value !== null && value !== undefined)) as Fields
 }
 
-function dates<Name extends string>(times: Record<Name, google.protobuf.ITimestamp | null | undefined>): { [N in Name]?: Date } {
+export function dates<Name extends string>(
+  times: Record<Name, google.protobuf.ITimestamp | null | undefined>,
+): { [N in Name]?: Date } {
   const read = Object.entries<google.protobuf.ITimestamp | null | undefined>(times).map(([name, time]) => [name, readTime(time)])
   return Object.fromEntries(read.filter(([, date]) => date !== undefined)) as { [N in Name]?: Date }
 }

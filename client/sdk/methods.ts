@@ -44,5 +44,11 @@ export const methods = {
   list: method('RunService/List', v1.ListRequest, v1.ListResponse),
   delete: method('RunService/Delete', v1.DeleteRequest, v1.DeleteResponse),
   listWorkers: method('HostService/ListWorkers', v1.ListWorkersRequest, v1.ListWorkersResponse),
-  listImages: method('HostService/ListImages', v1.ListImagesRequest, v1.ListImagesResponse),
+  pullImage: method('ImageService/Pull', v1.PullImageRequest, v1.PullImageEvent),
+  listImages: method('ImageService/List', v1.ListImagesRequest, v1.ListImagesResponse),
+  getImage: method('ImageService/Get', v1.GetImageRequest, v1.ImageDetails),
+  imageFiles: method('ImageService/Files', v1.ImageFilesRequest, v1.ImageFilesResponse),
+  removeImage: method('ImageService/Remove', v1.RemoveImageRequest, v1.RemoveImageResponse),
+  pruneImages: method('ImageService/Prune', v1.PruneImagesRequest, v1.PruneImagesResponse),
+  verifyImages: method('ImageService/Verify', v1.VerifyImagesRequest, v1.VerifyImagesEvent),
 } as const

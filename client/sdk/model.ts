@@ -13,6 +13,9 @@ export type Isolation = Names<typeof caisson.v1.Isolation>
 export type StreamName = 'stdout' | 'stderr'
 export type BackendName = 'container' | 'microvm'
 
+/** Goes to the registry of the image, and to no other host. */
+export type RegistryCredential = { username: string; password: string } | { identityToken: string }
+
 /** What to run. Unset fields mean the documented default, never unlimited. */
 export interface RunSpec {
   /**
@@ -181,14 +184,4 @@ export interface BackendOffer {
   unavailable: string
   /** Of a microVM: its kernel and its VMM. */
   guest: string
-}
-
-/** An image that a worker has prepared. */
-export interface Image {
-  reference: string
-  manifestDigest: string
-  diffIds: string[]
-  storedBytes: number
-  usedAt?: Date
-  workerId: string
 }

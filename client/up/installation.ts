@@ -10,6 +10,8 @@ export interface Installation {
   launcher: string
   agent: string
   converter: string
+  /** The worker starts it by itself, from this place. */
+  lister: string
 }
 
 export function findInstallation(): Installation {
@@ -19,11 +21,17 @@ export function findInstallation(): Installation {
   const release = ['target/x86_64-unknown-linux-gnu/release', 'target/release'].map((path) => join(folder, path))
   const binaries = release.find((path) => existsSync(path)) ?? join(folder, 'target/release')
   const binary = (name: string) => join(binaries, name)
-  return { folder, launcher: binary('caisson-launcher'), agent: binary('caisson-agent'), converter: binary('caisson-converter') }
+  return {
+    folder,
+    launcher: binary('caisson-launcher'),
+    agent: binary('caisson-agent'),
+    converter: binary('caisson-converter'),
+    lister: binary('caisson-lister'),
+  }
 }
 
-export function requireBinaries({ launcher, agent, converter }: Installation): void {
-  for (const path of [launcher, agent, converter]) {
+export function requireBinaries({ launcher, agent, converter, lister }: Installation): void {
+  for (const path of [launcher, agent, converter, lister]) {
     try {
       accessSync(path, constants.X_OK)
     } catch (cause) {

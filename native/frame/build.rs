@@ -1,9 +1,9 @@
-//! Rust types of the two contracts, generated without a `protoc` on the machine.
+//! Rust types of the contracts, generated without a `protoc` on the machine.
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let contracts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    let files = ["agent.proto", "launch.proto"];
+    let files = ["agent.proto", "launch.proto", "listing.proto"];
     for file in files {
         println!("cargo::rerun-if-changed={}", contracts.join(file).display());
     }

@@ -2,7 +2,7 @@
 --
 -- KEYS[1] heartbeat
 -- KEYS[2] its runs
--- KEYS[3] its images
+-- KEYS[3] its errands
 -- KEYS[4] all workers
 -- ARGV worker, '1' when it says so itself
 -- Result: 1 | 0 it lives, or has runs left

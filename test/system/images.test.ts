@@ -44,8 +44,8 @@ test('several layers, from a layout and from a docker archive: the same root', {
 
 test('what the worker prepared is listed', { timeout: 30_000 }, async () => {
   await until('the image is listed', 10_000, async () =>
-    (await fixture.caisson.images()).some(
-      ({ reference, diffIds, manifestDigest }) => reference === python && diffIds.length === 3 && /^sha256:/.test(manifestDigest),
+    (await fixture.caisson.images.list()).images.some(
+      ({ references, layers, manifestDigest }) => references.includes(python) && layers === 3 && /^sha256:/.test(manifestDigest),
     ),
   )
 })

@@ -84,13 +84,10 @@ test('fifty first runs at once read and convert once; the list tells each image 
   const all = await Promise.all(Array.from({ length: 50 }, () => images.prepare(text, new AbortController().signal)))
   assert.equal(new Set(all.map(({ layerKeys }) => layerKeys)).size, 1)
   assert.equal(launcher.asked.length, 2)
-  const [listed, ...others] = images.takeUsed()
+  const [listed, ...others] = await images.list()
   assert.equal(others.length, 0)
-  assert.equal(listed?.reference, text)
-  assert.equal(listed?.diffIds?.length, 2)
-  assert.deepEqual(images.takeUsed(), [])
-  await images.prepare(text, never)
-  assert.equal(images.takeUsed().length, 1)
+  assert.deepEqual(listed?.references, [text])
+  assert.equal(listed?.image.diffIds.length, 2)
 })
 
 test('errors name spec.image, or the image', async () => {

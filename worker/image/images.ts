@@ -5,6 +5,7 @@ import { caisson } from '../../proto/messages.js'
 import { Failure } from '../../proto/reason.js'
 import { type FileReference, InvalidReference, parseReference, type Reference } from '../../proto/reference.js'
 import { type RegistryReference, registryText } from '../../proto/registry.js'
+import type { About } from './documents/about.js'
 import { chainIds, type ImageConfig, maxConfigBytes, type ProcessDefaults, parseConfig } from './documents/config.js'
 import { readVerified } from './documents/digest.js'
 import type { Manifest } from './documents/manifest.js'
@@ -30,6 +31,14 @@ export interface PreparedImage {
   layerKeys: string[]
   storedBytes: number
   config: ProcessDefaults
+  about: About
+  /** Of the layers, oldest first, as the manifest names them. */
+  blobs: Blob[]
+}
+
+export interface Blob {
+  digest: string
+  size: number
 }
 
 /** Its layers stay in the store until it is disposed of, which may happen more than once. */
@@ -94,14 +103,6 @@ export class Images {
     )
   }
 
-  /** Images used since the last call, to be told to HostService.ListImages; the worker adds its id. */
-  takeUsed(): caisson.v1.IImage[] {
-    return this.#known.takeUsed().map(({ reference, image: { manifestDigest, diffIds, storedBytes }, usedMs }) => {
-      const usedAt = { seconds: Math.floor(usedMs / 1000), nanos: (usedMs % 1000) * 1_000_000 }
-      return { reference, manifestDigest, diffIds, storedBytes, usedAt }
-    })
-  }
-
   async #fromHost(text: string, reference: FileReference, signal: AbortSignal, onProgress: OnProgress): Promise<Found> {
     const known = await this.#unchanged(text, reference)
     if (known) return { key: text, known }
@@ -113,7 +114,7 @@ export class Images {
     const identity = this.#identity(reference)
     const manifest = await source.manifest(reference)
     return this.#make({ source, manifest }, signal, onProgress, async (image) => {
-      const known = { reference: text, image, identity, usedMs: 0, announced: true }
+      const known = { reference: text, image, identity, usedMs: 0 }
       this.#known.add(text, known)
       return { key: text, known }
     })
@@ -151,7 +152,7 @@ export class Images {
     const { slots } = this.registries
     const making = this.#make({ source, manifest, slots }, signal, onProgress, async (image) => {
       const { topDigest: identity } = source
-      const known = { reference: registryText(reference), image, identity, usedMs: 0, announced: true }
+      const known = { reference: registryText(reference), image, identity, usedMs: 0 }
       if (key === known.reference && identity !== undefined) await this.#known.addForAll({ ...known, identity })
       else this.#known.add(key, known)
       return { key, known }
@@ -180,6 +181,8 @@ export class Images {
         layerKeys: ensured.keys,
         storedBytes: await this.#storedBytes(ensured.keys),
         config: config.defaults,
+        about: config.about,
+        blobs: manifest.layers.map(({ digest, size }) => ({ digest, size })),
       })
     } finally {
       // All who wait for it have asked for a hold of their own by then.

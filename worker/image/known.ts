@@ -14,7 +14,6 @@ export interface Known {
    */
   identity: string | undefined
   usedMs: number
-  announced: boolean
 }
 
 const maxKnown = 1000
@@ -52,7 +51,7 @@ export class KnownImages {
   /** The hold ends with the use. */
   use(key: string, known: Known, hold: Hold): HeldImage {
     const { manifestDigest } = known.image
-    Object.assign(known, { usedMs: Date.now(), announced: false })
+    known.usedMs = Date.now()
     this.add(key, known)
     this.#uses.set(manifestDigest, this.uses(manifestDigest) + 1)
     let over = false
@@ -81,13 +80,6 @@ export class KnownImages {
     const written = (await this.ledger?.entries()) ?? []
     return new Map([...written.map((entry) => [entry.reference, knownFrom(entry)] as const), ...this.#known])
   }
-
-  /** In memory, used since the last call. */
-  takeUsed(): Known[] {
-    const fresh = [...this.#known.values()].filter(({ announced }) => !announced)
-    for (const known of fresh) known.announced = true
-    return fresh
-  }
 }
 
 const knownFrom = ({ reference, topDigest, image }: Entry): Known => ({
@@ -95,5 +87,4 @@ const knownFrom = ({ reference, topDigest, image }: Entry): Known => ({
   image,
   identity: topDigest,
   usedMs: 0,
-  announced: true,
 })

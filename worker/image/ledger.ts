@@ -13,7 +13,7 @@ export interface Entry {
 }
 
 /** Of Entry's form: what another version wrote is not read. */
-const version = 1
+const version = 2
 const maxEntries = 10_000
 
 const isEntry = (name: string) => name.endsWith('.json')

@@ -48,7 +48,7 @@ async function world() {
     return registry.seen.slice(from).map(({ method, url }) => `${method} ${url.split('/').at(-2)}`)
   }
   return {
-    ...{ launcher, served, registry, folder, text, prepare, asked, takeUsed: () => images.takeUsed() },
+    ...{ launcher, served, registry, folder, text, prepare, asked, list: () => images.list() },
     async startAgain() {
       images = await start()
     },
@@ -87,8 +87,8 @@ test('fifty at once are one pull; a layer that left the store is fetched again',
   assert.equal(new Set(all.map(({ layerKeys }) => layerKeys)).size, 1)
   assert.equal(w.registry.seen.length, 3)
   assert.deepEqual(
-    w.takeUsed().map(({ reference }) => reference),
-    [`${w.text}:latest`],
+    (await w.list()).map(({ references }) => references),
+    [[`${w.text}:latest`]],
   )
   for (const name of await readdir(w.launcher.store)) await rm(join(w.launcher.store, name))
   await assertRefused(w.prepare(Pull.NEVER), /not on this worker/)

@@ -28,6 +28,8 @@ export const image: HeldImage = {
   layerKeys: ['sha256-02'],
   storedBytes: 1,
   config: { entrypoint: [], cmd: [], env: [], workingDir: '', user: '' },
+  about: { architecture: '', os: '', author: '', created: '', labels: {}, history: [], truncated: false },
+  blobs: [],
   [Symbol.dispose]: () => {},
 }
 
@@ -73,7 +75,7 @@ export class World implements AsyncDisposable {
       runs: new Runs(client, queues),
       inbox,
       credentials: { of: async () => undefined },
-      images: { prepare, takeUsed: () => [] },
+      images: { prepare },
       pool: new Pool(
         () => prepareContainer(launcher.path),
         { least: 2, most: 4, parallel: 2 },

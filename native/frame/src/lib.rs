@@ -1,5 +1,5 @@
-//! What worker, agent, launcher and converter say to each other (`proto/agent.proto`, `proto/launch.proto`), and how it is framed:
-//! the length of the message as 4 bytes, big-endian, then the message.
+//! What worker, agent, launcher, converter and lister say to each other (`proto/agent.proto`, `proto/launch.proto`, `proto/listing.proto`), and
+//! how it is framed: the length of the message as 4 bytes, big-endian, then the message.
 
 mod codec;
 mod decoder;
@@ -17,6 +17,11 @@ pub mod agent {
 /// Frames between worker and launcher, and the converter's one answer.
 pub mod launch {
     include!(concat!(env!("OUT_DIR"), "/caisson.launch.v1.rs"));
+}
+
+/// What the lister says to the worker.
+pub mod listing {
+    include!(concat!(env!("OUT_DIR"), "/caisson.listing.v1.rs"));
 }
 
 /// The peer broke the framing, or the stream failed: the channel is of no more use.

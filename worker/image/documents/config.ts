@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { ImageError } from '../failure.js'
+import { type About, parseAbout } from './about.js'
 import { parseDigest } from './descriptor.js'
 import { JsonField } from './json.js'
 import { maxLayers } from './manifest.js'
@@ -20,13 +21,18 @@ export interface ProcessDefaults {
 export interface ImageConfig {
   diffIds: string[]
   defaults: ProcessDefaults
+  about: About
 }
 
 /** A config whose bytes have been verified. */
 export function parseConfig(bytes: Uint8Array, digest: string): ImageConfig {
   const json = JsonField.parse(bytes, `config ${digest}`)
   checkPlatform(json)
-  return { diffIds: parseDiffIds(json.field('rootfs')), defaults: parseDefaults(json.field('config')) }
+  return {
+    diffIds: parseDiffIds(json.field('rootfs')),
+    defaults: parseDefaults(json.field('config')),
+    about: parseAbout(json),
+  }
 }
 
 /** The chain of the layers below counts, so that a layer completed from them is never taken for that of another image. */
