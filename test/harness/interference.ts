@@ -68,6 +68,20 @@ export async function busyProxy(port: number, refusals: { left: number; given: n
   return between(server, () => server.closeAllConnections())
 }
 
+/** Notes what is asked. While it is `stalling`, blobs begin and do not go on; `left`: how many of those their clients gave up. */
+export async function watchedProxy(
+  port: number,
+  watched: { asked: string[]; stalling: boolean; left: number },
+): Promise<Between> {
+  const server = createHttp((request, response) => {
+    watched.asked.push(`${request.method} ${request.url}`)
+    if (!watched.stalling || !request.url?.includes('/blobs/')) return forward(request, response, requestHttp, { port })
+    response.on('close', () => watched.left++)
+    return response.writeHead(200).write('x')
+  })
+  return between(server, () => server.closeAllConnections())
+}
+
 export interface Heard {
   host: string
   method: string

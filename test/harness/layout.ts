@@ -80,11 +80,13 @@ export class Layout {
     layers: Layer[],
     config: object = {},
     change: (manifest: Manifest) => object = (manifest) => manifest,
+    /** Beside the process, e.g. `history`. */
+    more: object = {},
   ): Promise<Descriptor> {
     const written = await Promise.all(layers.map(({ blob, mediaType }) => this.blob(blob, mediaType)))
     const rootfs = { type: 'layers', diff_ids: layers.map(({ diffId }) => diffId) }
     const process = { Env: ['PATH=/bin'], Cmd: ['sh'], ...config }
-    const configuration = JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs, config: process })
+    const configuration = JSON.stringify({ architecture: 'amd64', os: 'linux', rootfs, config: process, ...more })
     const manifest: Manifest = {
       schemaVersion: 2,
       mediaType: 'application/vnd.oci.image.manifest.v1+json',

@@ -20,7 +20,7 @@ const spec = { image: busybox, args: ['sh', '-c', 'echo hello; echo oops >&2; ex
 test('reflection lists and describes the services', () => {
   const { address } = fixture.instance
   const services = call(address, 'list').split('\n')
-  for (const service of ['caisson.v1.RunService', 'caisson.v1.HostService', 'grpc.health.v1.Health'])
+  for (const service of ['caisson.v1.RunService', 'caisson.v1.HostService', 'caisson.v1.ImageService', 'grpc.health.v1.Health'])
     assert.ok(services.includes(service), service)
   assert.match(call(address, 'describe', 'caisson.v1.RunSpec'), /retry_after_start/)
 })
@@ -61,5 +61,21 @@ test('a refusal names the field', () => {
     () => call('-d', JSON.stringify(bad), fixture.instance.address, 'caisson.v1.RunService/Submit'),
     (error: { stderr: string }) =>
       /InvalidArgument/.test(error.stderr) && /spec\.limits\.pids/.test(error.stderr) && /INVALID_FIELD/.test(error.stderr),
+  )
+})
+
+test('ImageService: a pull, the list, and a refusal that names the field', () => {
+  const { address } = fixture.instance
+  const ask = (method: string, request: object) =>
+    objects(call('-d', JSON.stringify(request), address, `caisson.v1.ImageService/${method}`))
+  assert.equal(ask('Pull', { image: busybox }).at(-1).pulled.layers, 1)
+  const [{ images }] = ask('List', {})
+  assert.deepEqual(images[0].references, [busybox])
+  const [{ layers, process }] = ask('Get', { image: busybox })
+  assert.deepEqual([layers.length, process.cmd.length > 0], [1, true])
+  assert.throws(
+    () => ask('Files', { image: busybox, most: 1000 }),
+    (error: { stderr: string }) =>
+      /InvalidArgument/.test(error.stderr) && /most/.test(error.stderr) && /0 to 100/.test(error.stderr),
   )
 })

@@ -29,7 +29,7 @@ async function pull(images: string[], flags: PullFlags): Promise<void> {
     try {
       for await (const event of caisson.images.pull(image, options)) {
         if (flags.json) await writeJson(event)
-        else await tell(event, line)
+        else await tell(image, event, line)
         if (event.type === 'failed') tellFailures([event])
       }
     } finally {
@@ -44,11 +44,11 @@ function policyOf(image: string, flags: PullFlags) {
   return flags.pull === undefined && !isHere ? { pull: 'ALWAYS' as const } : pullOf(flags)
 }
 
-async function tell(event: PullEvent, line: ProgressLine): Promise<void> {
+async function tell(image: string, event: PullEvent, line: ProgressLine): Promise<void> {
   if (event.type === 'progress') return line.layer(event)
   line.hide()
   if (event.type !== 'pulled') return
-  const { references, manifestDigest, layers, storedBytes, workerId } = event.image
+  const { manifestDigest, layers, storedBytes, workerId } = event.image
   const size = `${layers} ${layers === 1 ? 'layer' : 'layers'}, ${showSize(storedBytes)} as stored`
-  await write(process.stdout, printable(`${references[0]} ${manifestDigest} on ${workerId}: ${size}`).concat('\n'))
+  await write(process.stdout, printable(`${image} is ${manifestDigest} on ${workerId}: ${size}`).concat('\n'))
 }
