@@ -40,7 +40,8 @@ export class ImageErrands implements ErrandWork {
     if (error instanceof TooManyFiles) return { reason: 'TOO_MANY_FILES', message: told }
     const { reason, message, cause } = failureOf(error)
     if (cause !== undefined) this.log.error(message, cause, { reason })
-    return { reason, message: message.slice(0, mostMessageLength) }
+    // In a pull the fields have no spec around them.
+    return { reason, message: message.replaceAll(/\bspec\.(?=image\b|pull\b)/g, '').slice(0, mostMessageLength) }
   }
 
   async #pull(
