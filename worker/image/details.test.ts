@@ -6,7 +6,7 @@ import { detailsOf, listOf } from './details.js'
 import { parseConfig } from './documents/config.js'
 import { hostPlatform } from './documents/platform.js'
 import { digestOf } from './fixture.js'
-import type { StoredImage } from './images.js'
+import type { StoredImage } from './inventory.js'
 import { meant } from './meant.js'
 
 const { Answer } = caisson.errand.v1
@@ -38,7 +38,10 @@ test('config, layers with their sizes, history that leads to the layers, and who
   const other = stored({}, ['1', '3'], { references: ['docker.io/library/b:1', 'docker.io/library/c:1'] })
   other.image.manifestDigest = digestOf('9')
   const details = detailsOf(image, [image, other], new Map([[image.image.layerKeys[1] ?? '', 20]]))
-  assert.deepEqual([details.author, details.created, details.labels, details.truncated], ['Ann', '2026-01-02T00:00:00Z', { a: 'b' }, false])
+  assert.deepEqual(
+    [details.author, details.created, details.labels, details.truncated],
+    ['Ann', '2026-01-02T00:00:00Z', { a: 'b' }, false],
+  )
   assert.deepEqual(details.process?.cmd, ['sh'])
   assert.deepEqual(
     details.history?.map(({ createdBy, layer }) => [createdBy, layer]),
@@ -83,7 +86,8 @@ test('a config that says more than anybody wants to know is cut; one that says i
   const odd = { history: [1, null, 'x', { created_by: 7 }], author: {}, created: ['x'], config: { Labels: { a: 1, b: 'b' } } }
   const { history, author, labels: kept } = detailsOf(stored(odd, ['1']), [], new Map())
   assert.deepEqual([history?.length, author, kept], [4, '', { a: '', b: 'b' }])
-  for (const wrong of [{ history: {} }, { history: 'x' }, { config: { Labels: [] } }]) detailsOf(stored(wrong, ['1']), [], new Map())
+  for (const wrong of [{ history: {} }, { history: 'x' }, { config: { Labels: [] } }])
+    detailsOf(stored(wrong, ['1']), [], new Map())
 })
 
 test('an image is meant by its name in short or in full, and by its digests', () => {

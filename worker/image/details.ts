@@ -3,13 +3,17 @@ import { caisson } from '../../proto/messages.js'
 import { timestamp } from '../../redis/events.js'
 import { type About, Texts } from './documents/about.js'
 import type { ProcessDefaults } from './documents/config.js'
-import type { StoredImage } from './images.js'
+import type { Removal, StoredImage } from './inventory.js'
+import type { VerifiedLayer } from './layers/upkeep.js'
 
 const mostImages = 1_000
 /** Of an answer; the rest of it is of known size. */
 export const mostBytes = 768 << 10
 const mostReferences = 50
 const mostShared = 20
+const mostBroken = 1_000
+/** Of the references that went: the answers of all workers are one message. */
+const mostRemovedBytes = 16 << 10
 const mostTextBytes = 4_096
 /** Of the words of its process, and of the names of images that share its layers, each. */
 const mostTextsBytes = 256 << 10
@@ -37,6 +41,33 @@ export function listOf(images: StoredImage[]): caisson.v1.IListImagesResponse {
     listed.push(image)
   }
   return { images: listed, truncated: listed.length < images.length }
+}
+
+export function removedOf({ references, layerKeys, freedBytes }: Removal): caisson.v1.IRemovedImages {
+  const names = new Texts(mostRemovedBytes, mostTextBytes)
+  const told = references.slice(0, mostImages).map((reference) => names.of(reference))
+  return { references: told.filter((reference) => reference !== ''), layers: layerKeys.length, freedBytes }
+}
+
+/** What is verified so far. */
+export class Verified {
+  readonly #sum = { layers: 0, bytes: 0 }
+  readonly #broken: VerifiedLayer[] = []
+
+  add(layer: VerifiedLayer): void {
+    this.#sum.layers++
+    this.#sum.bytes += layer.storedBytes
+    if (layer.problem !== '' && this.#broken.length < mostBroken) this.#broken.push(layer)
+  }
+
+  get sum(): caisson.v1.IVerifiedStore {
+    return { ...this.#sum }
+  }
+
+  get all(): caisson.v1.IVerifiedStore {
+    const texts = new Texts(mostTextsBytes, 256)
+    return { ...this.#sum, broken: this.#broken.map((layer) => ({ ...layer, problem: texts.of(layer.problem) })) }
+  }
 }
 
 /** `layerBytes`: as stored, by key. */

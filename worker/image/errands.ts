@@ -6,8 +6,8 @@ import type { RunCredentials } from '../credentials.js'
 import type { ErrandWork } from '../errands.js'
 import { failureOf } from '../failure.js'
 import type { Log } from '../log.js'
-import { detailsOf, imageOf, listOf } from './details.js'
-import { ImageUnknown } from './failure.js'
+import { detailsOf, imageOf, listOf, removedOf, Verified } from './details.js'
+import { ImageInUse, ImageUnknown } from './failure.js'
 import { filesOf, listFiles, TooManyFiles } from './files.js'
 import type { Images } from './images.js'
 import { meant } from './meant.js'
@@ -25,17 +25,22 @@ export class ImageErrands implements ErrandWork {
   ) {}
 
   async do({ id, errand }: TakenErrand, signal: AbortSignal, report: Report): Promise<IAnswer> {
-    const { pull, get, list, files } = errand
+    const { pull, get, list, files, remove, prune, verify } = errand
+    const { inventory } = this.images
     if (pull) return { pulled: await this.#pull(id, pull, errand.sealedCredential, signal, report) }
-    if (list) return { listed: listOf(await this.images.list()) }
+    if (list) return { listed: listOf(await inventory.list()) }
     if (get) return { details: await this.#details(get.image ?? '') }
     if (files) return { files: await this.#files(files, signal) }
+    if (remove) return { removed: removedOf(await inventory.remove(remove.image ?? '')) }
+    if (prune) return { removed: removedOf(await inventory.prune()) }
+    if (verify) return { verified: await this.#verify(signal, report) }
     throw new Failure('INTERNAL', 'an errand that this worker does not know')
   }
 
   failureOf(error: unknown): caisson.v1.IFailure {
     const { message: told } = error as Error
     if (error instanceof ImageUnknown) return { reason: 'IMAGE_UNKNOWN', message: told }
+    if (error instanceof ImageInUse) return { reason: 'IMAGE_IN_USE', message: told }
     if (error instanceof LayerUnknown) return { reason: 'LAYER_UNKNOWN', message: told }
     if (error instanceof TooManyFiles) return { reason: 'TOO_MANY_FILES', message: told }
     const { reason, message, cause } = failureOf(error)
@@ -54,12 +59,22 @@ export class ImageErrands implements ErrandWork {
     const credential = sealed.length > 0 ? this.credentials.unseal(sealed, errandId) : undefined
     const wish = { pull: pull ?? caisson.v1.Pull.PULL_UNSPECIFIED, credential }
     const prepared = await this.images.prepare(image ?? '', signal, (layer) => report({ layer }), wish)
-    const stored = (await this.images.list()).find(({ image }) => image.manifestDigest === prepared.manifestDigest)
+    prepared[Symbol.dispose]()
+    const stored = (await this.images.inventory.list()).find(({ image }) => image.manifestDigest === prepared.manifestDigest)
     return imageOf(stored ?? { references: [image ?? ''], image: prepared, usedMs: Date.now(), uses: 0 })
   }
 
+  async #verify(signal: AbortSignal, report: Report): Promise<caisson.v1.IVerifiedStore> {
+    const verified = new Verified()
+    await this.images.inventory.verify(signal, (layer) => {
+      verified.add(layer)
+      report({ checked: verified.sum })
+    })
+    return verified.all
+  }
+
   async #details(image: string): Promise<caisson.v1.IImageDetails> {
-    const all = await this.images.list()
+    const all = await this.images.inventory.list()
     const stored = meant(image, all)
     const bytes = await Promise.all(
       stored.image.layerKeys.map(async (key) => [key, await this.images.layers.storedBytes(key)] as const),
@@ -68,10 +83,12 @@ export class ImageErrands implements ErrandWork {
   }
 
   async #files({ image, diffId, most }: caisson.v1.IImageFilesRequest, signal: AbortSignal) {
-    const stored = meant(image ?? '', await this.images.list())
+    const stored = meant(image ?? '', await this.images.inventory.list())
     const { diffIds, layerKeys } = stored.image
     const only = diffId ? diffIds.indexOf(diffId) : undefined
     if (only === -1) throw new LayerUnknown(`image ${image} has no layer ${diffId}`)
+    using hold = await this.images.layers.hold(layerKeys, signal)
+    if (hold.missing.length > 0) throw new ImageUnknown(`image ${image} is not on this worker any more`)
     const paths = layerKeys.map((key) => this.images.layers.path(key))
     return filesOf(await listFiles(paths, most || defaultMost, only, signal), diffIds)
   }

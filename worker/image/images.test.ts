@@ -84,7 +84,7 @@ test('fifty first runs at once read and convert once; the list tells each image 
   const all = await Promise.all(Array.from({ length: 50 }, () => images.prepare(text, new AbortController().signal)))
   assert.equal(new Set(all.map(({ layerKeys }) => layerKeys)).size, 1)
   assert.equal(launcher.asked.length, 2)
-  const [listed, ...others] = await images.list()
+  const [listed, ...others] = await images.inventory.list()
   assert.equal(others.length, 0)
   assert.deepEqual(listed?.references, [text])
   assert.equal(listed?.image.diffIds.length, 2)

@@ -1,11 +1,10 @@
 // What images and layers this worker has, and what an operator does with them: take some away, look whether they are sound.
-import { InvalidReference, isDigest, parseReference } from '../../proto/reference.js'
-import { registryText } from '../../proto/registry.js'
-import { ImageError, ImageInUse, ImageUnknown } from './failure.js'
+import { ImageInUse, ImageUnknown } from './failure.js'
 import type { PreparedImage } from './images.js'
 import type { Known, KnownImages } from './known.js'
 import type { LayerStore } from './layers/store.js'
 import type { RemovedLayers, StoredLayer, VerifiedLayer } from './layers/upkeep.js'
+import { meaningOf } from './meant.js'
 
 export interface StoredImage {
   /** That stand for it here; sorted. */
@@ -104,18 +103,6 @@ export class Inventory {
     const incomplete = [...all].filter(([, { image }]) => !image.layerKeys.every((key) => stored.has(key)))
     for (const [key] of incomplete) await this.known.forget(key)
     return referencesOf(incomplete)
-  }
-}
-
-function meaningOf(text: string): (known: Known) => boolean {
-  if (isDigest(text)) return ({ image }) => image.manifestDigest === text || image.configDigest === text
-  try {
-    const reference = parseReference(text)
-    const inFull = reference.kind === 'registry' ? registryText(reference) : text
-    return ({ reference }) => reference === inFull
-  } catch (error) {
-    if (!(error instanceof InvalidReference)) throw error
-    throw new ImageError('IMAGE_REFERENCE', `image ${error.message}`, { field: 'image' })
   }
 }
 

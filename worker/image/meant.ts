@@ -1,24 +1,33 @@
-// Which of the images of this worker a client means.
-import { isDigest, parseReference } from '../../proto/reference.js'
+// Which of the images of this worker a client means: by a reference, in short or in full, or by the digest of a manifest or config.
+import { InvalidReference, isDigest, parseReference } from '../../proto/reference.js'
 import { registryText } from '../../proto/registry.js'
-import { ImageUnknown } from './failure.js'
-import type { StoredImage } from './images.js'
+import { ImageError, ImageUnknown } from './failure.js'
+import type { PreparedImage } from './images.js'
+import type { StoredImage } from './inventory.js'
 
-/** By a reference, in short or in full, or by the digest of its manifest or config. The one last used, where several are meant. */
-export function meant(text: string, images: StoredImage[]): StoredImage {
-  const isMeant = isDigest(text) ? hasDigest(text) : hasReference(text)
-  const [newest] = images.filter(isMeant).sort((a, b) => b.usedMs - a.usedMs)
-  if (!newest) throw new ImageUnknown(`image ${text} is not on this worker`)
-  return newest
+interface Named {
+  reference: string
+  image: PreparedImage
 }
 
-const hasDigest =
-  (digest: string) =>
-  ({ image }: StoredImage) =>
-    image.manifestDigest === digest || image.configDigest === digest
+/** Throws ImageError for what is neither. */
+export function meaningOf(text: string): (named: Named) => boolean {
+  if (isDigest(text)) return ({ image }) => image.manifestDigest === text || image.configDigest === text
+  try {
+    const reference = parseReference(text)
+    const inFull = reference.kind === 'registry' ? registryText(reference) : text
+    return ({ reference }) => reference === inFull
+  } catch (error) {
+    if (!(error instanceof InvalidReference)) throw error
+    throw new ImageError('IMAGE_REFERENCE', `image ${error.message}`, { field: 'image' })
+  }
+}
 
-function hasReference(text: string): (stored: StoredImage) => boolean {
-  const reference = parseReference(text)
-  const inFull = reference.kind === 'registry' ? registryText(reference) : text
-  return ({ references }) => references.includes(inFull)
+/** The one last used, where several are meant. */
+export function meant(text: string, images: StoredImage[]): StoredImage {
+  const isMeant = meaningOf(text)
+  const all = images.filter(({ references, image }) => references.some((reference) => isMeant({ reference, image })))
+  const [newest] = all.sort((a, b) => b.usedMs - a.usedMs)
+  if (!newest) throw new ImageUnknown(`image ${text} is not on this worker`)
+  return newest
 }

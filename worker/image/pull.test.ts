@@ -48,7 +48,7 @@ async function world() {
     return registry.seen.slice(from).map(({ method, url }) => `${method} ${url.split('/').at(-2)}`)
   }
   return {
-    ...{ launcher, served, registry, folder, text, prepare, asked, list: () => images.list() },
+    ...{ launcher, served, registry, folder, text, prepare, asked, list: () => images.inventory.list() },
     async startAgain() {
       images = await start()
     },

@@ -17,10 +17,10 @@ async function list(flags: WorkerFlags): Promise<void> {
   const { images, truncated, failures } = await caisson.images.list(workerOf(flags))
   if (flags.json) for (const image of images) await writeJson(image)
   else {
-    const rows = images.map(({ references, manifestDigest, layers, storedBytes, usedAt, uses, workerId }) => {
-      const more = references.length > 1 ? ` (+${references.length - 1})` : ''
+    const rows = images.flatMap(({ references, manifestDigest, layers, storedBytes, usedAt, uses, workerId }) => {
       const used = uses > 0 ? 'now' : usedAt ? `${showMicros((Date.now() - usedAt.getTime()) * 1000)} ago` : ''
-      return [`${references[0]}${more}`, manifestDigest.slice(0, 19), String(layers), showSize(storedBytes), used, workerId]
+      const rest = [manifestDigest.slice(0, 19), String(layers), showSize(storedBytes), used, workerId]
+      return references.map((reference) => [reference, ...rest])
     })
     await write(process.stdout, table(['IMAGE', 'DIGEST', 'LAYERS', 'STORED', 'USED', 'WORKER'], rows))
   }
