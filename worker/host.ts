@@ -14,6 +14,8 @@ export interface Host {
   credentials: Pick<RunCredentials, 'of'>
   images: Pick<Images, 'prepare'>
   pool: Sandboxes
+  /** Layers that its sandboxes take. */
+  maxLowers: number
   capacity: Capacity
   /** What a run takes of the capacity, the walls' own part included. */
   share(limits: caisson.v1.ILimits): Share

@@ -17,6 +17,7 @@ import type { Host } from './host.js'
 import { ImageErrands } from './image/errands.js'
 import { Images } from './image/images.js'
 import { launcherMs } from './image/layers/holds.js'
+import { maxLowers } from './image/layers/lowers.js'
 import { LayerStore } from './image/layers/store.js'
 import { Ledger } from './image/ledger.js'
 import { Registries } from './image/registry/registries.js'
@@ -59,6 +60,7 @@ async function main(config: Config): Promise<void> {
         presence?.tell()
       },
     ),
+    maxLowers,
     share: shareOf,
     capacity: new Capacity({ cpuMillis: config.cpuMillis, memoryBytes: config.memoryBytes }, config.maxRuns),
     placement: { workerId: config.workerId, backend: caisson.v1.Backend.BACKEND_CONTAINER },

@@ -78,11 +78,11 @@ export class Run {
   }
 
   async #prepareImage(): Promise<HeldImage> {
-    const { images, credentials } = this.#host
+    const { images, credentials, maxLowers } = this.#host
     const { runId, spec } = this.#run
     const credential = await credentials.of(runId, spec.image)
     const report = (progress: caisson.v1.IProgress) => this.#program.log.progress(progress)
-    return images.prepare(spec.image, this.#stop.signal, report, { pull: spec.pull, credential })
+    return images.prepare(spec.image, this.#stop.signal, report, { pull: spec.pull, credential, maxLowers })
   }
 
   /** The record says STARTING before the agent hears of the program: from then on it may have run. */

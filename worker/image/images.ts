@@ -14,6 +14,7 @@ import { Inventory } from './inventory.js'
 import { type Known, KnownImages } from './known.js'
 import type { Layer } from './layers/conversion.js'
 import { Flights } from './layers/flights.js'
+import { maxLowers } from './layers/lowers.js'
 import type { Slots } from './layers/slots.js'
 import type { LayerStore, OnProgress } from './layers/store.js'
 import type { Ledger } from './ledger.js'
@@ -49,6 +50,8 @@ export interface Wish {
   pull?: caisson.v1.Pull
   /** For the image's own registry; what was fetched with it is for runs with the same one. */
   credential?: Credential | undefined
+  /** Keys that the sandbox takes at most. */
+  maxLowers?: number
 }
 
 const { Pull } = caisson.v1
@@ -92,7 +95,7 @@ export class Images {
           ? await this.#fromRegistry(reference, wish, signal, onProgress)
           : await this.#fromHost(text, reference, signal, onProgress)
       const hold = await this.layers.hold(known.image.layerKeys, signal)
-      if (hold.missing.length === 0) return this.#known.use(key, known, hold)
+      if (hold.missing.length === 0) return this.#fit(this.#known.use(key, known, hold), wish.maxLowers ?? maxLowers, signal)
       // A layer has left the store since.
       hold[Symbol.dispose]()
       await this.#known.forget(key)
@@ -101,6 +104,23 @@ export class Images {
       'STORE_FULL',
       'the layers of the image left the store as soon as they came: it is too small for what runs here',
     )
+  }
+
+  async #fit(image: HeldImage, budget: number, signal: AbortSignal): Promise<HeldImage> {
+    if (image.layerKeys.length <= budget) return image
+    const chains = chainIds(image.diffIds)
+    const layers = image.layerKeys.map((key, index) => ({ key, chainId: chains[index] as string }))
+    try {
+      const fitted = await this.layers.fit(layers, budget, signal)
+      const end = () => {
+        fitted[Symbol.dispose]()
+        image[Symbol.dispose]()
+      }
+      return { ...image, layerKeys: fitted.keys, [Symbol.dispose]: end }
+    } catch (error) {
+      image[Symbol.dispose]()
+      throw error
+    }
   }
 
   async #fromHost(text: string, reference: FileReference, signal: AbortSignal, onProgress: OnProgress): Promise<Found> {

@@ -1,7 +1,6 @@
 // The microVM: a machine booted for one run, in a jail of the launcher's, with the same agent in it as in a container.
 import { randomBytes } from 'node:crypto'
 import type { caisson } from '../../proto/messages.js'
-import { Failure } from '../../proto/reason.js'
 import { AgentClient } from '../agent/client.js'
 import type { Share } from '../capacity.js'
 import { Deferred } from '../deferred.js'
@@ -56,9 +55,6 @@ export class MicroVm implements Sandbox {
   async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string, record: () => Promise<void>): Promise<void> {
     const keys = withoutRepeats(layerKeys)
     const spec = machineSpec(keys, limits, this.#hypervisor)
-    const { maxDisks } = this.#hypervisor.vmm
-    if (keys.length > maxDisks)
-      throw new Failure('IMAGE_TOO_LARGE', `the image has ${keys.length} layers, and a microVM takes at most ${maxDisks}`)
     const { diskBytes, memoryBytes, pids, cpuMillis } = startOf([], limits)
     const machine = { layers: keys.length, diskBytes, memoryBytes, pids, cpuMillis }
     const late = () => new LauncherLost(`the guest did not answer within ${this.#patienceMs} ms`)

@@ -14,6 +14,7 @@ import { StreamTail } from '../../redis/tail.js'
 import { Capacity, shareOf } from '../capacity.js'
 import type { Host } from '../host.js'
 import type { HeldImage } from '../image/images.js'
+import { maxLowers } from '../image/layers/lowers.js'
 import type { Log } from '../log.js'
 import { Intake } from '../queue.js'
 import { prepareContainer } from '../sandbox/container.js'
@@ -81,6 +82,7 @@ export class World implements AsyncDisposable {
         { least: 2, most: 4, parallel: 2 },
         () => {},
       ),
+      maxLowers,
       capacity: new Capacity({ cpuMillis: 1000, memoryBytes: 1 << 30 }, 100),
       share: shareOf,
       placement: { workerId: 'w', backend: caisson.v1.Backend.BACKEND_CONTAINER },

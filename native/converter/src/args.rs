@@ -10,6 +10,19 @@ pub enum Compression {
     Zstd,
 }
 
+pub enum Command {
+    Convert(Args),
+    Fold(Fold),
+}
+
+/// Of so many layers, from the descriptor behind the spool on, one.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fold {
+    pub layers: u32,
+    pub max_bytes: u64,
+    pub max_entries: u32,
+}
+
 #[derive(Debug, PartialEq, Eq)]
 pub struct Args {
     /// SHA-256 that the uncompressed tar must have.
@@ -21,10 +34,44 @@ pub struct Args {
 }
 
 pub const USAGE: &str =
-    "caisson-converter --diff-id sha256:HEX --compression none|gzip|zstd --max-bytes N --max-entries N [--lower DIR]";
+    "caisson-converter --diff-id sha256:HEX --compression none|gzip|zstd --max-bytes N --max-entries N [--lower DIR]
+       caisson-converter fold --layers N --max-bytes N --max-entries N";
+
+impl Command {
+    pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Self, String> {
+        let mut args = args.peekable();
+        if args.next_if(|word| word == "fold").is_some() {
+            Fold::parse(args).map(Self::Fold)
+        } else {
+            Args::parse(args).map(Self::Convert)
+        }
+    }
+}
+
+impl Fold {
+    fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Self, String> {
+        let (mut layers, mut max_bytes, mut max_entries) = (None, None, None);
+        while let Some(flag) = args.next() {
+            let value = args.next().ok_or_else(|| format!("{flag:?} needs a value"))?;
+            let text = value.to_str().unwrap_or_default();
+            let bad = || format!("{flag:?}: bad value {value:?}");
+            match flag.to_str() {
+                Some("--layers") => layers = Some(text.parse().map_err(|_| bad())?),
+                Some("--max-bytes") => max_bytes = Some(text.parse().map_err(|_| bad())?),
+                Some("--max-entries") => max_entries = Some(text.parse().map_err(|_| bad())?),
+                _ => return Err(format!("unknown flag {flag:?}")),
+            }
+        }
+        Ok(Self {
+            layers: layers.filter(|count| *count > 0).ok_or("--layers is missing")?,
+            max_bytes: max_bytes.ok_or("--max-bytes is missing")?,
+            max_entries: max_entries.ok_or("--max-entries is missing")?,
+        })
+    }
+}
 
 impl Args {
-    pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Self, String> {
+    fn parse(args: impl Iterator<Item = OsString>) -> Result<Self, String> {
         let (mut diff_id, mut compression, mut max_bytes, mut max_entries, mut lower) = (None, None, None, None, None);
         let mut args = args;
         while let Some(flag) = args.next() {
@@ -92,6 +139,19 @@ mod tests {
             (Compression::Zstd, 10, 20)
         );
         assert_eq!(args.lower, Some("/lower".into()));
+    }
+
+    #[test]
+    fn takes_a_fold() {
+        let command = Command::parse(
+            "fold --layers 3 --max-bytes 10 --max-entries 20"
+                .split(' ')
+                .map(OsString::from),
+        );
+        let Ok(Command::Fold(fold)) = command else { panic!("no fold") };
+        assert_eq!((fold.layers, fold.max_bytes, fold.max_entries), (3, 10, 20));
+        let none = Command::parse("fold --layers 0 --max-bytes 1 --max-entries 1".split(' ').map(OsString::from));
+        assert!(none.is_err());
     }
 
     #[test]

@@ -14,6 +14,7 @@ const ALLOWED: &[(i64, &str)] = &[
     (libc::SYS_write, "output, spool, messages on stderr"),
     (libc::SYS_sendto, "std writes the answer with it"),
     (libc::SYS_pwrite64, "superblock"),
+    (libc::SYS_pread64, "layers to fold"),
     (libc::SYS_lseek, "spool, from its start"),
     (libc::SYS_close, "files"),
     (libc::SYS_shutdown, "end of the answer"),

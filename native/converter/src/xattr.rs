@@ -90,6 +90,16 @@ fn stored_name(name: &[u8]) -> Option<(u16, &[u8])> {
     (!rest.is_empty() && name != b"security.selinux").then_some((prefix, rest))
 }
 
+/// What `append` says by a number.
+pub fn prefix_named(number: u16) -> Option<&'static [u8]> {
+    match number {
+        USER => Some(b"user."),
+        TRUSTED => Some(b"trusted."),
+        SECURITY => Some(b"security."),
+        _ => None,
+    }
+}
+
 fn append(set: &mut Vec<u8>, prefix: u16, name: &[u8], value: &[u8]) {
     set.extend(prefix.to_le_bytes());
     set.extend((name.len() as u16).to_le_bytes());

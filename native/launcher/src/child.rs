@@ -2,6 +2,7 @@
 //! here allocates, and what goes wrong is reported as three numbers.
 use crate::namespaces::loopback_up;
 use crate::privileges;
+use crate::spec::MAX_LAYERS;
 use crate::step::Step;
 use crate::sys;
 use caisson_seccomp::Instruction;
@@ -21,8 +22,8 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 /// Inherited descriptors begin here.
 pub const FIRST_DESCRIPTOR: RawFd = 3;
 const OUT_OF_THE_WAY: RawFd = 1_000;
-/// A VMM's disks, its other files, and program and parent.
-const MAX_DESCRIPTORS: usize = 80;
+/// Layers to be folded, or a VMM's disks; other files of theirs; program and parent.
+const MAX_DESCRIPTORS: usize = MAX_LAYERS + 16;
 
 /// Everything the child needs, made before the clone.
 pub struct Plan<'a> {

@@ -1,6 +1,7 @@
 //! One connection: a sandbox of either kind, a conversion, or talk about the store. The first request says which.
 use crate::channel::Channel;
-use crate::convert::Conversion;
+use crate::convert::{Conversion, Work};
+use crate::fold::Fold;
 use crate::keeping::Keeping;
 use crate::launcher::Launcher;
 use crate::machine::Machine;
@@ -24,7 +25,8 @@ fn talk(launcher: &'static Launcher, peer: &mut Peer) -> Result<(), Failure> {
     while let Some(request) = peer.receive()? {
         match request {
             Request::Prepare(prepare) => return sandbox(launcher, peer, spec::disk_bytes(&prepare)?),
-            Request::Convert(convert) => return conversion(launcher, peer, &spec::Convert::check(&convert)?),
+            Request::Convert(convert) => return conversion(launcher, peer, &spec::Convert::check(&convert)?.into()),
+            Request::Fold(fold) => return conversion(launcher, peer, &Fold::check(&fold)?.into()),
             Request::Boot(boot) => return machine(launcher, peer, &spec::Boot::check(&boot)?),
             Request::DescribeGuest(_) => peer.send(Event::GuestDescribed(launcher.guest.describe())),
             Request::Hold(hold) => peer.send(Event::Held(keeping.hold(&hold)?)),
@@ -33,7 +35,7 @@ fn talk(launcher: &'static Launcher, peer: &mut Peer) -> Result<(), Failure> {
             Request::Verify(verify) => peer.send(Event::Verified(keeping.verify(&verify)?)),
             _ => {
                 return spec::refuse(format_args!(
-                    "the first request is none of prepare, boot, convert, describe_guest, hold, remove, verify"
+                    "the first request is none of prepare, boot, convert, fold, describe_guest, hold, remove, verify"
                 ));
             }
         }
@@ -72,8 +74,8 @@ fn machine(launcher: &'static Launcher, peer: &mut Peer, boot: &spec::Boot) -> R
     Ok(())
 }
 
-fn conversion(launcher: &'static Launcher, peer: &mut Peer, convert: &spec::Convert) -> Result<(), Failure> {
-    let mut conversion = Conversion::start(launcher, convert)?;
+fn conversion(launcher: &'static Launcher, peer: &mut Peer, work: &Work) -> Result<(), Failure> {
+    let mut conversion = Conversion::start(launcher, work)?;
     let channel_path = conversion.channel.path.to_string_lossy().into_owned();
     peer.send(Event::Prepared(Prepared {
         sandbox_id: conversion.id.clone(),

@@ -1,8 +1,9 @@
-//! A conversion: the converter in a sandbox of its own kind, which sees its input, its output, and the layers below at most. What it
+//! A conversion: the converter in a sandbox of its own kind, which sees its input, its output, and layers of the store at most. What it
 //! writes has no name until the launcher publishes it, and is published only after the converter is gone.
 use crate::cgroup::{Group, Limits};
 use crate::channel::Channel;
 use crate::child::{Confinement, Executable, Plan};
+use crate::fold::Fold;
 use crate::keeping::keys_of;
 use crate::launcher::Launcher;
 use crate::layers::{Layer, LayerKey};
@@ -36,6 +37,56 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 /// After its result, for the converter to exit.
 const EXIT_PATIENCE: Duration = Duration::from_secs(30);
 
+/// What the converter is asked to do.
+pub struct Work {
+    key: LayerKey,
+    words: Vec<String>,
+    /// Mounted at /lower as one tree.
+    below: Vec<LayerKey>,
+    /// Handed over as files, behind output and spool.
+    inputs: Vec<LayerKey>,
+    /// Of output and spool each.
+    file_bytes: u64,
+}
+
+impl From<Convert> for Work {
+    fn from(convert: Convert) -> Self {
+        let (bytes, entries) = (convert.max_bytes.to_string(), convert.max_entries.to_string());
+        let mut words = vec!["--diff-id", &convert.diff_id, "--compression", convert.compression];
+        words.extend(["--max-bytes", &bytes, "--max-entries", &entries]);
+        if !convert.lowers.is_empty() {
+            words.extend(["--lower", "/lower"]);
+        }
+        Self {
+            words: words.into_iter().map(str::to_owned).collect(),
+            key: convert.key,
+            below: convert.lowers,
+            inputs: Vec::new(),
+            // The layer, and what it takes over from those below.
+            file_bytes: room(convert.max_bytes.saturating_mul(2), convert.max_entries),
+        }
+    }
+}
+
+impl From<Fold> for Work {
+    fn from(fold: Fold) -> Self {
+        let (layers, bytes, entries) = (fold.layers.len(), fold.max_bytes, fold.max_entries);
+        let words = format!("fold --layers {layers} --max-bytes {bytes} --max-entries {entries}");
+        Self {
+            words: words.split(' ').map(str::to_owned).collect(),
+            key: fold.key,
+            below: Vec::new(),
+            inputs: fold.layers,
+            file_bytes: room(bytes, entries),
+        }
+    }
+}
+
+/// For files, and an inode for every entry.
+fn room(bytes: u64, entries: u64) -> u64 {
+    bytes.saturating_add(entries * 1_024 + (64 << 20))
+}
+
 /// Disposed of in the order of the fields.
 pub struct Conversion {
     process: Process,
@@ -52,7 +103,7 @@ pub struct Conversion {
 }
 
 impl Conversion {
-    pub fn start(launcher: &'static Launcher, convert: &Convert) -> Result<Self, Failure> {
+    pub fn start(launcher: &'static Launcher, work: &Work) -> Result<Self, Failure> {
         let id = launcher.new_id();
         let uids = launcher.uids.take()?;
         let (channel, listener) = Channel::make(&launcher.instance, &id)?;
@@ -62,13 +113,13 @@ impl Conversion {
         for file in [&output, &spool] {
             fchown(file, Some(Uid::from_raw(uids.first)), Some(Gid::from_raw(uids.first))).at(Step::OpenOutput)?;
         }
-        let lowers = convert
-            .lowers
-            .iter()
-            .map(|key| launcher.layers.take(key))
-            .collect::<Result<Vec<_>, _>>()?;
+        let lowers = work.below.iter().map(|key| launcher.layers.take(key));
+        let lowers = lowers.collect::<Result<Vec<_>, _>>()?;
+        let inputs = work.inputs.iter().map(|key| launcher.layers.store.open(key));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let files: Vec<&OwnedFd> = [&listener, &output, &spool].into_iter().chain(&inputs).collect();
         let attach = |process: &Process| attach_lowers(launcher, &id, process, &lowers);
-        let process = start_converter(launcher, convert, &group, &uids, [&listener, &output, &spool], attach)?;
+        let process = start_converter(launcher, work, &group, &uids, &files, attach)?;
         let deadline = Instant::now() + PATIENCE;
         Ok(Self {
             process,
@@ -77,7 +128,7 @@ impl Conversion {
             channel,
             _uids: uids,
             output,
-            key: convert.key.clone(),
+            key: work.key.clone(),
             id,
             launcher,
             deadline,
@@ -152,19 +203,16 @@ fn spool(launcher: &Launcher) -> Result<OwnedFd, Failure> {
 
 fn start_converter(
     launcher: &Launcher,
-    convert: &Convert,
+    work: &Work,
     group: &Group,
     uids: &UidRange,
-    descriptors: [&OwnedFd; 3],
+    descriptors: &[&OwnedFd],
     attach: impl FnOnce(&Process) -> Result<(), Failure>,
 ) -> Result<Process, Failure> {
-    let words = words(convert)?;
+    let words = words(work)?;
     let mut args: Vec<*const c_char> = words.iter().map(|word| word.as_ptr()).collect();
     args.push(std::ptr::null());
-    let descriptors: Vec<BorrowedFd<'_>> = descriptors.into_iter().map(AsFd::as_fd).collect();
-    // Each of spool and output: the layer, what it takes over from those below, and an inode for every entry.
-    let file_bytes = convert.max_bytes.saturating_mul(2) + convert.max_entries * 1_024 + (64 << 20);
-    let has_lowers = !convert.lowers.is_empty();
+    let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
     let plan = Plan {
         root: &launcher.roots.converter,
         mounts: &[],
@@ -172,13 +220,13 @@ fn start_converter(
         program: Executable::Open(launcher.converter.file.as_fd()),
         args: &args,
         confinement: Some(Confinement {
-            limits: &[(Resource::Fsize, file_bytes)],
+            limits: &[(Resource::Fsize, work.file_bytes)],
             filter: None,
             // Files of the layers below belong to any id, and may be readable by none.
-            capabilities: if has_lowers {
-                CapabilitySet::DAC_READ_SEARCH
-            } else {
+            capabilities: if work.below.is_empty() {
                 CapabilitySet::empty()
+            } else {
+                CapabilitySet::DAC_READ_SEARCH
             },
         }),
         errors: None,
@@ -186,21 +234,9 @@ fn start_converter(
     Process::spawn(&plan, &group.payload, uids, &launcher.namespaces, attach)
 }
 
-fn words(convert: &Convert) -> Result<Vec<CString>, Failure> {
-    let (bytes, entries) = (convert.max_bytes.to_string(), convert.max_entries.to_string());
-    let mut words = vec![
-        "caisson-converter",
-        "--diff-id",
-        &convert.diff_id,
-        "--compression",
-        convert.compression,
-    ];
-    words.extend(["--max-bytes", &bytes, "--max-entries", &entries]);
-    if !convert.lowers.is_empty() {
-        words.extend(["--lower", "/lower"]);
-    }
+fn words(work: &Work) -> Result<Vec<CString>, Failure> {
+    let words = ["caisson-converter"].into_iter().chain(work.words.iter().map(String::as_str));
     words
-        .into_iter()
         .map(CString::new)
         .collect::<Result<_, _>>()
         .map_err(|_| Errno::INVAL)

@@ -9,6 +9,7 @@ mod child;
 mod conversation;
 mod convert;
 mod enter;
+mod fold;
 mod guest;
 mod instance;
 mod keeping;

@@ -8,16 +8,17 @@ use std::collections::HashSet;
 use std::ffi::CString;
 use std::ops::RangeInclusive;
 
-pub const MAX_LAYERS: usize = 400;
-/// Of one request about the store.
-pub const MAX_KEYS: usize = 1_024;
+/// Overlayfs takes no more lower layers.
+pub const MAX_LAYERS: usize = 500;
+/// Of one request about the store: all names that the layers of an image may have.
+pub const MAX_KEYS: usize = 4_096;
 const DISK_BYTES: RangeInclusive<u64> = 1 << 20..=16 << 40;
 const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=64 << 40;
 const MILLISECONDS: RangeInclusive<u64> = 1..=604_800_000;
 /// A quota below one millisecond of a period is more than the kernel takes.
 const CPU_MILLIS: RangeInclusive<u64> = 10..=1_000_000;
 const LAYER_BYTES: RangeInclusive<u64> = 1..=1 << 40;
-const LAYER_ENTRIES: RangeInclusive<u64> = 1..=100_000_000;
+pub const LAYER_ENTRIES: RangeInclusive<u64> = 1..=100_000_000;
 const PIDS: RangeInclusive<u64> = 1..=4_194_304;
 
 #[derive(Debug)]
@@ -153,7 +154,7 @@ pub fn stop_reason(stop: &launch::Stop) -> Result<launch::StopReason, Failure> {
 
 pub fn key(field: &str, text: &str) -> Result<LayerKey, Failure> {
     LayerKey::parse(text).map_or_else(
-        || refuse(format_args!("{field} {text:?}: sha256-<64 hex> or chain-<64 hex>")),
+        || refuse(format_args!("{field} {text:?}: sha256-, chain- or fold-<64 hex>")),
         Ok,
     )
 }
@@ -172,7 +173,7 @@ pub fn layers(field: &str, texts: &[String], count: RangeInclusive<usize>) -> Re
 
 /// Overlayfs takes no layer twice. Its topmost place alone shows the same: what it holds hides, and its whiteouts hide, whatever its lower
 /// places would.
-fn without_repeats(layers: Vec<LayerKey>) -> Vec<LayerKey> {
+pub fn without_repeats(layers: Vec<LayerKey>) -> Vec<LayerKey> {
     let mut seen = HashSet::new();
     let mut kept: Vec<LayerKey> = layers.into_iter().rev().filter(|key| seen.insert(key.clone())).collect();
     kept.reverse();

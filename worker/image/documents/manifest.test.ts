@@ -65,8 +65,8 @@ for (const [name, reason, message, manifest] of manifests) {
 
 refusal('no layers', 'IMAGE_MALFORMED', /layers is empty/, async (layout) => layout.index([await layout.image([])]))
 
-refusal('401 layers', 'IMAGE_TOO_LARGE', /layers has 401 entries, at most 400/, async (layout) => {
-  await layout.index([await layout.image(Array(401).fill(tar))])
+refusal('1001 layers', 'IMAGE_TOO_LARGE', /layers has 1001 entries, at most 1000/, async (layout) => {
+  await layout.index([await layout.image(Array(1001).fill(tar))])
 })
 
 refusal('a config that is no JSON', 'IMAGE_MALFORMED', /config sha256:\w{64} is not JSON/, async (layout) => {

@@ -10,7 +10,7 @@ export interface Manifest {
 }
 
 export const maxManifestBytes = 4 << 20
-export const maxLayers = 400
+export const maxLayers = 1000
 const maxIndexEntries = 1000
 
 export const indexTypes = ['application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json']

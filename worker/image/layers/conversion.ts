@@ -30,16 +30,27 @@ export interface Completion {
   lowers: string[]
 }
 
-export interface Conversion {
+/** What every way to make a layer needs. */
+export interface Making {
   launcherPath: string
+  /** Of one layer. */
   limits: LayerLimits
   /** What the store may have, this layer included. */
   storeBytes: number
+  /** Layers left the store for this one. */
+  onRemoved(): void
+}
+
+export interface Conversion extends Making {
   layer: Layer
   completion?: Completion
   onBytes(bytes: number): void
-  /** Layers left the store for this one. */
-  onRemoved(): void
+}
+
+/** What is made, for messages. */
+export interface Subject {
+  what: string
+  digest: string
 }
 
 /** With what is in use, the layer would be more than the store may have. */
@@ -47,11 +58,11 @@ export class NoRoom extends Failure {
   constructor(
     readonly storedBytes: number,
     lackingBytes: number,
-    layer: Layer,
+    { what, digest }: Subject,
   ) {
     super(
       'STORE_FULL',
-      `layer ${layer.diffId} takes ${storedBytes} bytes: ${lackingBytes} more than the store has beside what runs use`,
+      `${what} ${digest} takes ${storedBytes} bytes: ${lackingBytes} more than the store has beside what runs use`,
     )
   }
 }
@@ -93,17 +104,22 @@ async function convert(launcher: LauncherConnection, conversion: Conversion, sig
     channel.end()
     const result = await channel.result
     if (result.needsLowers && !conversion.completion) return undefined
-    checkConverted(result, layer)
-    return await publish(launcher, conversion)
+    const subject = { what: 'layer', digest: layer.diffId }
+    checkConverted(result, subject)
+    return await publish(launcher, conversion, subject)
   } finally {
     await blob.return?.()
   }
 }
 
-async function publish(launcher: LauncherConnection, { layer, storeBytes, onRemoved }: Conversion): Promise<string> {
+export async function publish(
+  launcher: LauncherConnection,
+  { storeBytes, onRemoved }: Making,
+  subject: Subject,
+): Promise<string> {
   const { key, storedBytes, removed, lackingBytes } = await launcher.ask({ publish: { storeBytes } }, 'published')
   if (removed.length > 0) onRemoved()
-  if (lackingBytes > 0) throw new NoRoom(storedBytes, lackingBytes, layer)
+  if (lackingBytes > 0) throw new NoRoom(storedBytes, lackingBytes, subject)
   return key
 }
 
@@ -137,11 +153,12 @@ async function pour(
   return true
 }
 
-function checkConverted({ converted, refused, needsLowers }: caisson.launch.v1.ConvertResult, layer: Layer): void {
+export function checkConverted(result: caisson.launch.v1.ConvertResult, { what, digest }: Subject): void {
+  const { converted, refused, needsLowers } = result
   if (converted) return
-  const message = `layer ${layer.diffId}: ${refused?.message}`
+  const message = `${what} ${digest}: ${refused?.message}`
   const blamed = refusals[refused?.reason ?? '']
-  if (blamed) throw new ImageError(blamed, message, { digest: layer.diffId })
+  if (blamed) throw new ImageError(blamed, message, { digest })
   const failed = failures[refused?.reason ?? '']
   if (failed) throw new Failure(failed, message)
   throw new Failure(
@@ -151,7 +168,7 @@ function checkConverted({ converted, refused, needsLowers }: caisson.launch.v1.C
 }
 
 /** The same fault has one name, whoever of the two met the end of the disk. */
-function storeFull(error: unknown): never {
+export function storeFull(error: unknown): never {
   const isFull = error instanceof LauncherFailed && error.errno === constants.errno.ENOSPC
   throw isFull ? new Failure('STORE_FULL', error.message, { cause: error }) : error
 }

@@ -35,7 +35,7 @@ export class Holds {
     private readonly patienceMs: number,
   ) {}
 
-  /** For at most 1,024 keys. */
+  /** For at most 4,096 keys. */
   async hold(keys: string[], signal: AbortSignal): Promise<Hold> {
     const lingering = this.#resume(keys)
     if (lingering) return lingering

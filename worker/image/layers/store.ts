@@ -4,11 +4,13 @@ import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { caisson } from '../../../proto/messages.js'
 import { ImageError } from '../failure.js'
-import { type Completion, convertLayer, type Layer, NoRoom } from './conversion.js'
+import { type Completion, convertLayer, type Layer, type Making, NoRoom } from './conversion.js'
 import { emptyLayer } from './empty.js'
 import { Flights } from './flights.js'
+import { foldLayers } from './fold.js'
 import { type Hold, Holds } from './holds.js'
 import type { LayerLimits } from './limits.js'
+import { foldedOf, maxLowers } from './lowers.js'
 import { Slots } from './slots.js'
 import { Upkeep } from './upkeep.js'
 
@@ -32,6 +34,12 @@ export interface Ensured extends Disposable {
   keys: string[]
 }
 
+/** A layer of an image that is in the store, and where in the image. */
+export interface Placed {
+  key: string
+  chainId: string
+}
+
 /** Progress is for people: so often is enough. */
 const progressMs = 250
 /** A layer that needs its lowers is remembered, so that it is not converted in vain again; there are few of them. */
@@ -39,6 +47,7 @@ const maxRemembered = 10_000
 
 const keyOf = (digest: string) => digest.replace(':', '-')
 const chainKey = (chainId: string) => `chain-${chainId.slice('sha256:'.length)}`
+const foldKey = (chainId: string) => `fold-${chainId.slice('sha256:'.length)}`
 
 export class LayerStore {
   readonly #options: LayerStoreOptions
@@ -71,7 +80,29 @@ export class LayerStore {
     try {
       return Object.assign(hold, { keys: await this.#ensureAll(layers, signal, onProgress) })
     } catch (error) {
-      const failure = error instanceof NoRoom ? await this.#judge(error, layers) : error
+      const failure = error instanceof NoRoom ? await this.#judge(error, candidates(layers)) : error
+      hold[Symbol.dispose]()
+      throw failure
+    }
+  }
+
+  /**
+   * Keys that show the same as these layers, oldest first, and are no more than `budget`: the oldest are folded into one, which stays until
+   * it is disposed of.
+   */
+  async fit(layers: Placed[], budget: number, signal: AbortSignal): Promise<Ensured> {
+    const folded = foldedOf(layers.length, budget)
+    const { chainId } = layers[folded - 1] ?? {}
+    const rest = layers.slice(folded).map(({ key }) => key)
+    if (chainId === undefined) return { keys: rest, [Symbol.dispose]: () => {} }
+    const key = foldKey(chainId)
+    const hold = await this.hold([key], signal)
+    try {
+      if (hold.missing.length > 0) await this.#fold(layers.slice(0, folded), key, signal)
+      return Object.assign(hold, { keys: [key, ...rest] })
+    } catch (error) {
+      const own = layers.map(({ key }) => key)
+      const failure = error instanceof NoRoom ? await this.#judge(error, own) : error
       hold[Symbol.dispose]()
       throw failure
     }
@@ -82,13 +113,16 @@ export class LayerStore {
     const failed = new AbortController()
     const either = AbortSignal.any([signal, failed.signal])
     setMaxListeners(0, either)
-    const keys: Promise<string>[] = []
-    for (const layer of layers) keys.push(this.#ensure(layer, keys.slice(), either, onProgress))
+    const placed: Promise<Placed>[] = []
+    for (const layer of layers) {
+      const key = this.#ensure(layer, placed.slice(), either, onProgress)
+      placed.push(key.then((key) => ({ key, chainId: layer.chainId })))
+    }
     try {
-      return await Promise.all(keys)
+      return (await Promise.all(placed)).map(({ key }) => key)
     } catch (error) {
       failed.abort(error)
-      await Promise.allSettled(keys)
+      await Promise.allSettled(placed)
       throw error
     }
   }
@@ -108,8 +142,8 @@ export class LayerStore {
   }
 
   /** An image that would not fit into an empty store is at fault itself; any other one may fit when others have ended. */
-  async #judge(noRoom: NoRoom, layers: Layer[]): Promise<Error> {
-    const stored = await Promise.all(candidates(layers).map((key) => this.storedBytes(key)))
+  async #judge(noRoom: NoRoom, keys: string[]): Promise<Error> {
+    const stored = await Promise.all(keys.map((key) => this.storedBytes(key)))
     const own = stored.reduce<number>((sum, bytes) => sum + (bytes ?? 0), noRoom.storedBytes)
     const { bytes } = this.#options
     if (own <= bytes) return noRoom
@@ -117,7 +151,7 @@ export class LayerStore {
     return new ImageError('IMAGE_TOO_LARGE', `the image is too large: ${message}`, { field: 'spec.image' })
   }
 
-  async #ensure(layer: Layer, lowers: Promise<string>[], signal: AbortSignal, onProgress: OnProgress): Promise<string> {
+  async #ensure(layer: Layer, lowers: Promise<Placed>[], signal: AbortSignal, onProgress: OnProgress): Promise<string> {
     const alone = keyOf(layer.diffId)
     const completed = chainKey(layer.chainId)
     if (!this.#needLowers.has(layer.diffId)) {
@@ -128,9 +162,31 @@ export class LayerStore {
       this.#remember(layer.diffId)
     }
     if (await this.#has(completed)) return completed
-    const below = lowers.length > 0 ? lowers : [this.#ensure(emptyLayer, [], signal, () => {})]
-    const completion = { chainId: layer.chainId, lowers: await Promise.all(below) }
+    using below = await this.#below(lowers, signal)
+    const completion = { chainId: layer.chainId, lowers: below.keys }
     return (await this.#build(completed, layer, completion, signal, onProgress)) as string
+  }
+
+  /** What a layer is completed from. */
+  async #below(lowers: Promise<Placed>[], signal: AbortSignal): Promise<Ensured> {
+    const placed = await Promise.all(lowers)
+    if (placed.length > 0) return await this.fit(placed, maxLowers, signal)
+    const key = await this.#ensure(emptyLayer, [], signal, () => {})
+    return { keys: [key], [Symbol.dispose]: () => {} }
+  }
+
+  async #fold(layers: Placed[], key: string, signal: AbortSignal): Promise<void> {
+    const { chainId } = layers.at(-1) as Placed
+    const work = async (signal: AbortSignal) => {
+      using inputs = await this.fit(layers, maxLowers, signal)
+      return await this.#slots.use(() => foldLayers({ ...this.#making(), layers: inputs.keys, chainId }, signal))
+    }
+    await this.#flights.join(key, signal, work)
+  }
+
+  #making(): Making {
+    const { launcherPath, limits, bytes: storeBytes } = this.#options
+    return { launcherPath, limits, storeBytes, onRemoved: () => this.onRemoved() }
   }
 
   /** Joins whoever builds this key already. */
@@ -144,11 +200,8 @@ export class LayerStore {
     const work = (signal: AbortSignal, report: OnProgress) =>
       (layer.slots ?? this.#slots).use(async () => {
         signal.throwIfAborted()
-        const { launcherPath, limits, bytes: storeBytes } = this.#options
         const onBytes = progressOf(layer, report)
-        const onRemoved = () => this.onRemoved()
-        const how = { launcherPath, limits, storeBytes, onBytes, onRemoved }
-        return await convertLayer({ ...how, layer, ...(completion && { completion }) }, signal)
+        return await convertLayer({ ...this.#making(), onBytes, layer, ...(completion && { completion }) }, signal)
       })
     return this.#flights.join(key, signal, work, onProgress)
   }

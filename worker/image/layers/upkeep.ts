@@ -26,7 +26,7 @@ export interface RemovedLayers {
 }
 
 const suffix = '.sqfs'
-const keyPattern = /^(?:sha256|chain)-[0-9a-f]{64}$/
+const keyPattern = /^(?:sha256|chain|fold)-[0-9a-f]{64}$/
 /** Of one request. */
 const maxKeys = 1024
 

@@ -8,6 +8,12 @@ pub struct Fragment {
     pub size: u32,
 }
 
+/// A block or fragment as it lies in an image; `size` with the mark of what is not compressed.
+pub struct Stored {
+    pub size: u32,
+    pub bytes: Vec<u8>,
+}
+
 /// What the inodes need of the data, once it is all written.
 pub struct Data {
     /// Sizes of all files' blocks, one file after the other; 0 is a block of zeros that takes no room.
@@ -53,20 +59,7 @@ impl DataWriter {
     }
 
     pub fn file(&mut self, size: u64) -> Result<FileWriter<'_>, Stop> {
-        self.file_bytes = self.file_bytes.saturating_add(size);
-        if self.file_bytes > self.max_bytes {
-            return Err(Stop::too_large(format!(
-                "files of the layer, their holes included, have more than {} bytes",
-                self.max_bytes
-            )));
-        }
-        let mut content = Content {
-            size,
-            start: self.output.position(),
-            first_block: self.data.block_sizes.len() as u32,
-            fragment: NO_FRAGMENT,
-            fragment_offset: 0,
-        };
+        let mut content = self.begin(size)?;
         if (1..BLOCK_BYTES as u64).contains(&size) {
             if self.fragment.len() as u64 + size > BLOCK_BYTES as u64 {
                 self.flush_fragment()?;
@@ -78,6 +71,56 @@ impl DataWriter {
             writer: self,
             content,
             written: 0,
+        })
+    }
+
+    /// A file by its blocks in another image: nothing is compressed again.
+    pub fn stored_file(&mut self, size: u64, blocks: impl Iterator<Item = Result<Stored, Stop>>) -> Result<Content, Stop> {
+        let content = self.begin(size)?;
+        for block in blocks {
+            let Stored { size, bytes } = block?;
+            self.data.block_sizes.push(size);
+            self.output.write(&bytes)?;
+        }
+        Ok(content)
+    }
+
+    /// Gives its number; files in it follow by `part_of_fragment`.
+    pub fn stored_fragment(&mut self, stored: &Stored) -> Result<u32, Stop> {
+        let (start, size) = (self.output.position(), stored.size);
+        self.output.write(&stored.bytes)?;
+        self.data.fragments.push(Fragment { start, size });
+        Ok(self.data.fragments.len() as u32 - 1)
+    }
+
+    pub fn part_of_fragment(&mut self, size: u64, fragment: u32, fragment_offset: u32) -> Result<Content, Stop> {
+        Ok(Content {
+            start: 0,
+            fragment,
+            fragment_offset,
+            ..self.begin(size)?
+        })
+    }
+
+    /// Of all files so far, holes included.
+    pub fn file_bytes(&self) -> u64 {
+        self.file_bytes
+    }
+
+    fn begin(&mut self, size: u64) -> Result<Content, Stop> {
+        self.file_bytes = self.file_bytes.saturating_add(size);
+        if self.file_bytes > self.max_bytes {
+            return Err(Stop::too_large(format!(
+                "files of the layer, their holes included, have more than {} bytes",
+                self.max_bytes
+            )));
+        }
+        Ok(Content {
+            size,
+            start: self.output.position(),
+            first_block: self.data.block_sizes.len() as u32,
+            fragment: NO_FRAGMENT,
+            fragment_offset: 0,
         })
     }
 

@@ -1,12 +1,13 @@
 //! The listing of one directory.
 
-use super::metadata::{METADATA_BYTES, MetadataWriter, Position};
+use super::METADATA_BYTES;
+use super::metadata::{MetadataWriter, Position};
 use crate::refuse::Stop;
 use std::ops::Range;
 
-const HEADER_BYTES: usize = 12;
-const ENTRY_BYTES: usize = 8;
-const MAX_RUN: usize = 256;
+pub const HEADER_BYTES: usize = 12;
+pub const ENTRY_BYTES: usize = 8;
+pub const MAX_RUN: usize = 256;
 
 /// A name in a listing.
 pub struct Listed<'a> {

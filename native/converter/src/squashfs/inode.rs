@@ -5,14 +5,14 @@ use super::directory::Listing;
 use crate::tree::{Body, Content, Inode, NO_FRAGMENT};
 use crate::xattr::NO_SET;
 
-const DIRECTORY: u16 = 1;
-const FILE: u16 = 2;
-const SYMLINK: u16 = 3;
-const BLOCK_DEVICE: u16 = 4;
-const CHAR_DEVICE: u16 = 5;
-const FIFO: u16 = 6;
+pub const DIRECTORY: u16 = 1;
+pub const FILE: u16 = 2;
+pub const SYMLINK: u16 = 3;
+pub const BLOCK_DEVICE: u16 = 4;
+pub const CHAR_DEVICE: u16 = 5;
+pub const FIFO: u16 = 6;
 /// From a basic form to its extended one.
-const EXTENDED: u16 = 7;
+pub const EXTENDED: u16 = 7;
 
 /// What an inode has beside what the tree says.
 pub struct Facts {

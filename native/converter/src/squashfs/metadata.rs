@@ -1,7 +1,5 @@
-use super::{METADATA_UNCOMPRESSED, Output, compress};
+use super::{METADATA_BYTES, METADATA_UNCOMPRESSED, Output, compress};
 use crate::refuse::Stop;
-
-pub const METADATA_BYTES: usize = 8192;
 
 /// Where something begins in a table: its block by the position from the table's start, and the offset in the uncompressed block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

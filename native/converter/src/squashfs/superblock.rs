@@ -3,7 +3,7 @@ use super::{BLOCK_BYTES, BLOCK_LOG, METADATA_UNCOMPRESSED};
 const MAGIC: u32 = 0x7371_7368;
 const LZ4: u16 = 5;
 const LZ4_FORMAT: u32 = 1;
-const SUPERBLOCK_BYTES: usize = 96;
+pub const SUPERBLOCK_BYTES: usize = 96;
 
 const HAS_COMPRESSOR_OPTIONS: u16 = 0x400;
 
@@ -53,4 +53,52 @@ pub fn encode(summary: &Summary) -> Vec<u8> {
         bytes.extend(long.to_le_bytes());
     }
     bytes
+}
+
+/// None: not one of ours.
+pub fn decode(bytes: &[u8; SUPERBLOCK_BYTES]) -> Option<Summary> {
+    let half = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]);
+    let word = |at: usize| u32::from(half(at)) | u32::from(half(at + 2)) << 16;
+    let long = |at: usize| u64::from(word(at)) | u64::from(word(at + 4)) << 32;
+    let summary = Summary {
+        inodes: word(4),
+        fragments: word(16),
+        owners: half(26),
+        root: long(32),
+        bytes: long(40),
+        owner_table: long(48),
+        xattr_table: long(56),
+        inode_table: long(64),
+        directory_table: long(72),
+        fragment_table: long(80),
+    };
+    (encode(&summary) == bytes).then_some(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_only_what_it_wrote() {
+        let summary = Summary {
+            inodes: 1,
+            fragments: 2,
+            owners: 3,
+            root: 4,
+            bytes: 5 << 40,
+            owner_table: 6,
+            xattr_table: 7,
+            inode_table: 8,
+            directory_table: 9,
+            fragment_table: 10,
+        };
+        let bytes: [u8; SUPERBLOCK_BYTES] = encode(&summary).try_into().unwrap();
+        assert_eq!(decode(&bytes).map(|summary| encode(&summary)), Some(bytes.to_vec()));
+        for at in [0, 8, 12, 20, 22, 24, 28, 30, 88] {
+            let mut other = bytes;
+            other[at] ^= 1;
+            assert!(decode(&other).is_none(), "byte {at}");
+        }
+    }
 }

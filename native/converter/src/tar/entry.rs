@@ -113,7 +113,11 @@ pub fn assemble(header: &Header, leading: Leading) -> Result<(Entry, Layout), St
     } else {
         kind
     };
-    let attributes = attributes(header, extended, &path)?;
+    let mut attributes = attributes(header, extended, &path)?;
+    if let Kind::Symlink(_) = kind {
+        // Whatever the archive says: no file system gives a symlink another.
+        attributes.mode = 0o777;
+    }
     Ok((Entry { path, kind, attributes }, layout))
 }
 

@@ -2,7 +2,7 @@
 //! meet as files, directories, links and whiteouts, over what the layers below have.
 
 use crate::archive::{Archive, Member};
-use crate::support::{Answer, Conversion, Folder, inside, same_tree, sha256, shell};
+use crate::support::{Answer, Conversion, Folder, fold, inside, same_tree, sha256, shell};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -220,6 +220,11 @@ fn compare(seed: u64) {
     let paths: Vec<&Path> = images.iter().map(PathBuf::as_path).collect();
     println!("seed {seed}");
     same_tree(&paths, &expected);
+    let (all, two) = (folder.at("all"), folder.at("two"));
+    assert!(matches!(fold(&paths, &all), Answer::Converted(_)));
+    same_tree(&[&all], &expected);
+    assert!(matches!(fold(&paths[..2], &two), Answer::Converted(_)));
+    same_tree(&[&two, paths[2]], &expected);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod archive;
 mod differential;
+mod fold;
 mod headers;
 mod hostile;
 mod layers;

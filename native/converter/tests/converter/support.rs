@@ -71,38 +71,10 @@ impl<'a> Conversion<'a> {
     }
 
     pub fn run(&self, output: &Path) -> Answer {
-        let folder = Folder::new();
-        let listener = UnixListener::bind(folder.at("channel")).unwrap();
-        let output = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(output)
-            .unwrap();
-        let spool = File::options()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(folder.at("spool"))
-            .unwrap();
-        let mut child = self
-            .command([listener.as_raw_fd(), output.as_raw_fd(), spool.as_raw_fd()])
-            .spawn()
-            .unwrap();
-        let mut channel = UnixStream::connect(folder.at("channel")).unwrap();
-        drop(listener);
-        channel.write_all(self.blob).unwrap();
-        channel.shutdown(Shutdown::Write).unwrap();
-        let result: ConvertResult = caisson_frame::read_frame(&mut channel)
-            .unwrap()
-            .expect("one frame comes back");
-        assert_eq!(channel.read(&mut [0]).unwrap(), 0, "nothing follows it");
-        assert!(child.wait().unwrap().success());
-        result.result.unwrap()
+        answer(self.command(), self.blob, output, &[], self.room)
     }
 
-    fn command(&self, descriptors: [RawFd; 3]) -> Command {
+    fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_caisson-converter"));
         let diff_id = self
             .diff_id
@@ -118,20 +90,59 @@ impl<'a> Conversion<'a> {
         if let Some(lower) = &self.lower {
             command.arg("--lower").arg(lower);
         }
-        let room = self.room;
-        // SAFETY: between fork and exec only fcntl, dup2 and setrlimit are called.
-        unsafe { command.pre_exec(move || place(descriptors, room)) };
         command
     }
 }
 
-/// To 3, 4 and 5, by way of numbers that are none of them.
-fn place(descriptors: [RawFd; 3], room: Option<u64>) -> std::io::Result<()> {
-    let high = descriptors.map(|fd| {
+/// Several images of layers, oldest first, as one.
+pub fn fold(layers: &[&Path], output: &Path) -> Answer {
+    fold_within(layers, output, 1 << 30, 1_000_000)
+}
+
+pub fn fold_within(layers: &[&Path], output: &Path, max_bytes: u64, max_entries: u32) -> Answer {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_caisson-converter"));
+    let words = format!(
+        "fold --layers {} --max-bytes {max_bytes} --max-entries {max_entries}",
+        layers.len()
+    );
+    command.args(words.split(' '));
+    answer(command, &[], output, layers, None)
+}
+
+fn answer(mut command: Command, blob: &[u8], output: &Path, layers: &[&Path], room: Option<u64>) -> Answer {
+    let folder = Folder::new();
+    let listener = UnixListener::bind(folder.at("channel")).unwrap();
+    let new = |path: &Path| {
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(true).open(path).unwrap()
+    };
+    let (output, spool) = (new(output), new(&folder.at("spool")));
+    let layers: Vec<File> = layers.iter().map(|path| File::open(path).unwrap()).collect();
+    let own = [listener.as_raw_fd(), output.as_raw_fd(), spool.as_raw_fd()];
+    let descriptors: Vec<RawFd> = own.into_iter().chain(layers.iter().map(AsRawFd::as_raw_fd)).collect();
+    // SAFETY: between fork and exec only fcntl, dup2 and setrlimit are called.
+    unsafe { command.pre_exec(move || place(&descriptors, room)) };
+    let mut child = command.spawn().unwrap();
+    let mut channel = UnixStream::connect(folder.at("channel")).unwrap();
+    drop(listener);
+    channel.write_all(blob).unwrap();
+    channel.shutdown(Shutdown::Write).unwrap();
+    let result: ConvertResult = caisson_frame::read_frame(&mut channel)
+        .unwrap()
+        .expect("one frame comes back");
+    assert_eq!(channel.read(&mut [0]).unwrap(), 0, "nothing follows it");
+    assert!(child.wait().unwrap().success());
+    result.result.unwrap()
+}
+
+/// To 3, 4, 5 and on, by way of numbers that are none of them.
+fn place(descriptors: &[RawFd], room: Option<u64>) -> std::io::Result<()> {
+    let mut high = [-1; 1_000];
+    for (copy, &fd) in high.iter_mut().zip(descriptors) {
         // SAFETY: copies a descriptor.
-        unsafe { libc::fcntl(fd, libc::F_DUPFD, 100) }
-    });
-    for (fd, place) in high.into_iter().zip(3..) {
+        *copy = unsafe { libc::fcntl(fd, libc::F_DUPFD, 2_000) };
+    }
+    for (fd, place) in high.into_iter().zip(3..).take(descriptors.len()) {
         // SAFETY: as above; what was open at the place belongs to nobody in this process any more.
         if unsafe { libc::dup2(fd, place) } < 0 {
             return Err(std::io::Error::last_os_error());
