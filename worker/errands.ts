@@ -1,4 +1,5 @@
 // The errands that control sends this worker on (proto/errand.proto): some at a time, each for as long as somebody waits for its answer.
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { caisson } from '../proto/messages.js'
 import { Failure } from '../proto/reason.js'
 import { type Errands, signMs, type TakenErrand } from '../redis/errands.js'
@@ -15,6 +16,7 @@ export interface ErrandWork {
 }
 
 const mostInHand = 64
+const retryMs = 1_000
 /** Progress is for people. */
 const tellMs = 250
 
@@ -28,10 +30,20 @@ export class ErrandDesk {
     private readonly log: Log,
   ) {}
 
+  /** Until `close`, whatever Redis says. */
   async serve(workerId: string): Promise<void> {
-    for await (const taken of this.errands.taken(workerId, this.#closing.signal)) {
-      if (this.#inHand.size >= mostInHand) await this.errands.answer(taken.id, busy, true)
-      else this.#begin(taken)
+    const { signal } = this.#closing
+    while (!signal.aborted) {
+      try {
+        for await (const taken of this.errands.taken(workerId, signal)) {
+          if (this.#inHand.size >= mostInHand) await this.errands.answer(taken.id, busy, true)
+          else this.#begin(taken)
+        }
+        return
+      } catch (error) {
+        this.log.error('errands cannot be taken', error)
+        await sleep(retryMs)
+      }
     }
   }
 

@@ -74,8 +74,7 @@ async function main(config: Config): Promise<void> {
   const intake = new Intake(host, 'container', queueRedis)
   const drain = async () => {
     living.drain()
-    await desk.close()
-    await Promise.all([intake.drain(config.drainMs), machines.drain(config.drainMs)])
+    await Promise.all([desk.close(), intake.drain(config.drainMs), machines.drain(config.drainMs)])
     await living.leave()
     host.pool.close()
     await Promise.all([intake.close(), machines.close()])

@@ -211,7 +211,7 @@ test('hosts of this network that the operator did not name are out of reach', as
     await refused(`${host}/a`, 'IMAGE_REGISTRY_DENIED', /has a private address, and the worker's operator did not name it/)
 })
 
-/** As an operator would, who has no other way yet. */
+/** Behind the back of the worker, and also what was used a moment ago. */
 async function removeLayers(): Promise<void> {
   const store = join(fixture.instance.folder, 'state/layers/v1')
   for (const name of await readdir(store)) if (name.endsWith('.sqfs')) await rm(join(store, name))
