@@ -14,12 +14,17 @@ export interface Crowd {
   runIds: string[]
 }
 
-/** Each says 30 lines in about three seconds, then exits with its own code. */
+/** Says 30 lines in about three seconds. */
+export const talk = (exitCode: number): string[] =>
+  sh(`i=0; while [ $i -lt ${lines} ]; do echo line $i; i=$((i+1)); sleep 0.1; done; exit ${exitCode}`)
+
+/** Each talks, then exits with its own code. */
 export async function crowd(caisson: Caisson, size = 20, retryAfterStart = false): Promise<Crowd> {
   const runIds: string[] = []
   for (let i = 0; i < size; i++) {
-    const args = sh(`i=0; while [ $i -lt ${lines} ]; do echo line $i; i=$((i+1)); sleep 0.1; done; exit ${i % 5}`)
-    const { runId } = await caisson.submit(container({ args, limits: small, labels: { crowd: String(i) }, retryAfterStart }))
+    const { runId } = await caisson.submit(
+      container({ args: talk(i % 5), limits: small, labels: { crowd: String(i) }, retryAfterStart }),
+    )
     runIds.push(runId)
   }
   const finished = runIds.map((runId) => finish(caisson.watch(runId)))
