@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -286,11 +286,12 @@ test('removed by reference or digest, but not while a run has it; layers that ot
 }, async () => {
   const layout = await Layout.create(join(fixture.instance.folder, 'images', 'removed'))
   const common = await shellLayer()
-  const own = await layer([{ name: 'own', content: 'own' }])
+  const [own, unused] = [await layer([{ name: 'own', content: 'own' }]), await layer([{ name: 'unused', content: 'unused' }])]
   const [base, more] = [await layout.image([common]), await layout.image([common, own])]
-  const references = await layout.index({ base, more, again: more })
+  const spare = await layout.image([common, unused])
+  const references = await layout.index({ base, more, again: more, spare })
   const named = (tag: string) => `${references}:${tag}`
-  for (const tag of ['base', 'more', 'again']) await events(images.pull(named(tag)))
+  for (const tag of ['base', 'more', 'again', 'spare']) await events(images.pull(named(tag)))
   const run = fixture.caisson.run(container({ image: named('more'), args: ['sh', '-c', 'echo up; read x'], stdin: 'attach' }))
   let runId = ''
   for await (const event of run) {
@@ -307,9 +308,10 @@ test('removed by reference or digest, but not while a run has it; layers that ot
   await fixture.caisson.cancel(runId)
   await fixture.caisson.watch(runId).verdict()
   await until('nothing uses it', 20_000, async () => (await images.get(named('more'))).image.uses === 0)
-  const removed = await caisson('rm', more.digest, '--json')
+  assert.deepEqual((await images.remove(more.digest)).removed[0]?.references, [named('more')])
+  const removed = await caisson('rm', spare.digest, '--json')
   const { references: gone, layers, freedBytes } = JSON.parse(removed.stdout)
-  assert.deepEqual([gone, layers, freedBytes > 0], [[named('more')], 1, true])
+  assert.deepEqual([gone, layers, freedBytes > 0], [[named('spare')], 1, true])
   await assert.rejects(images.get(named('more')), failsWith('NOT_FOUND', 'IMAGE_UNKNOWN', /no worker has/))
   await assert.rejects(images.remove(named('more')), failsWith('NOT_FOUND', 'IMAGE_UNKNOWN', /no worker has/))
   const finished = await finish(fixture.caisson.run(container({ image: named('base'), args: ['true'] })))
