@@ -75,11 +75,19 @@ static void open_channel(void) {
   }
 }
 
+// The host may have put another file behind a disk than was there when the kernel looked.
+static void look_again(char disk) {
+  char path[] = "/sys/block/sd?/device/rescan";
+  path[13] = disk;
+  write(open(path, O_WRONLY), "1", 1);
+}
+
 // Every disk but the first, which is its own: also past what the kernel in here believes of them.
 static void write_layers(void) {
   for (char disk = 'b'; disk <= 'h'; disk++) {
     char path[] = "/dev/sd?";
     path[7] = disk;
+    look_again(disk);
     int descriptor = open(path, O_RDONLY), writable = 0;
     ioctl(descriptor, BLKROSET, &writable);
     close(descriptor);
@@ -93,6 +101,7 @@ static void write_layers(void) {
 }
 
 static void fill_scratch(void) {
+  look_again('a');
   int descriptor = open("/dev/sda", O_RDWR);
   while (write(descriptor, block, sizeof block) > 0);
   fsync(descriptor);
