@@ -1,14 +1,16 @@
 //! What the fuzzer calls (`fuzz/`), and the corpus it has found so far, as a test. Any bytes may be refused; none may panic, allocate without
 //! bound, or give an image that is not what it was made from.
 
-use crate::args::Compression;
+use crate::args::{Compression, Fold};
 use crate::decompress::Decompressor;
+use crate::fold;
 use crate::layer::Layer;
 use crate::plan::Plan;
 use crate::refuse::Stop;
 use crate::squashfs::{self, DataWriter, Output};
 use crate::tar::{Kind, Piece, Reader, Source};
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 
 const MAX_BYTES: u64 = 16 << 20;
 const MAX_ENTRIES: u32 = 500;
@@ -71,21 +73,56 @@ pub fn layer(bytes: &[u8]) {
         }
         _ => blob,
     };
-    let _ = image(compression, blob);
+    if let Ok((names, image)) = image(compression, blob) {
+        let folded = fold_all(vec![image]).expect("what was written can be read");
+        assert!(folded <= names, "{folded} names of {names}");
+    }
 }
 
-fn image(compression: Compression, blob: &[u8]) -> Result<(), Stop> {
+/// Whatever lies in the store: two layers, of which the fuzzer says the lower one.
+pub fn fold(bytes: &[u8]) {
+    let above = tar_of_a_folder();
+    if let Ok((_, above)) = image(Compression::None, &above) {
+        let below = memory_file();
+        below.write_all_at(bytes, 0).expect("memory for a file");
+        let _ = fold_all(vec![below, above]);
+    }
+}
+
+fn fold_all(layers: Vec<File>) -> Result<u64, Stop> {
+    let fold = Fold {
+        layers: layers.len() as u32,
+        max_bytes: MAX_BYTES,
+        max_entries: MAX_ENTRIES,
+    };
+    Ok(fold::fold(&fold, layers, memory_file(), memory_file())?.entries)
+}
+
+fn tar_of_a_folder() -> Vec<u8> {
+    let mut block = [0; TAR_BLOCK];
+    block[..2].copy_from_slice(b"d/");
+    block[100..107].copy_from_slice(b"0000755");
+    block[156] = b'5';
+    block[257..265].copy_from_slice(b"ustar\x0000");
+    summed(&block)
+}
+
+/// How many names it has, whiteouts with them; and the image.
+fn image(compression: Compression, blob: &[u8]) -> Result<(u64, File), Stop> {
     let source = Decompressed {
         from: Decompressor::new(compression, blob)?,
         buffer: vec![0; 4096],
         at: 0,
         end: 0,
     };
-    let data = DataWriter::new(Output::new(memory_file(), "output"), MAX_BYTES)?;
+    let output = memory_file();
+    let copy = output.try_clone().expect("one descriptor more");
+    let data = DataWriter::new(Output::new(copy, "output"), MAX_BYTES)?;
     let mut layer = Layer::new(data, None, MAX_ENTRIES)?;
     layer.read(&mut Reader::new(source))?;
     let plan = Plan::of(&layer.tree)?;
-    squashfs::write(&layer.tree, &plan, layer.data, Output::new(memory_file(), "spool"))
+    squashfs::write(&layer.tree, &plan, layer.data, Output::new(memory_file(), "spool"))?;
+    Ok((u64::from(layer.tree.name_count()), output))
 }
 
 fn compression_of(bytes: &[u8]) -> Option<(Compression, &[u8])> {
@@ -172,5 +209,10 @@ mod tests {
     #[test]
     fn layer_corpus() {
         corpus("layer", layer);
+    }
+
+    #[test]
+    fn fold_corpus() {
+        corpus("fold", fold);
     }
 }

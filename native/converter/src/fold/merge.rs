@@ -1,13 +1,14 @@
 //! The union of images by overlayfs's rules. Directories of one path are one, described by the topmost; of anything else the topmost counts,
 //! and ends what lies below; a whiteout is nothing and ends it too, as an opaque directory does below itself.
 
-use crate::path::MAX_DEPTH;
 use crate::refuse::Stop;
 use crate::squashfs::{Child, DataWriter, FilePlace, Image, Listing, Node, NodeKind};
 use crate::tree::{Body, Content, InodeId, NO_FRAGMENT, ROOT, Tree};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+/// A layer's paths have 1,024 components; that symlinks lead on from there is how they can end up deeper.
+const MAX_DEPTH: usize = 1 << 16;
 const OPAQUE: &[u8] = b"trusted.overlay.opaque";
 
 /// `images`: topmost first.
@@ -71,7 +72,7 @@ impl<'a> Merger<'a> {
             let parent = directory.inode;
             if let Some(inside) = self.add(parent, &text, &found)? {
                 if path.len() > MAX_DEPTH {
-                    return Err(self.images[found[0].0].metadata.damaged("directory: too deep"));
+                    return Err(Stop::too_large(format!("directories are more than {MAX_DEPTH} deep")));
                 }
                 path.push(inside);
             }
