@@ -1,26 +1,24 @@
 // npm run demo: a service of its own, real images, and a dozen programs on every backend that this machine has.
 
-import { setTimeout as delay } from 'node:timers/promises'
 import { showMicros } from '../command/quantity.js'
 import { Caisson } from '../sdk/caisson.js'
 import type { BackendOffer, Isolation } from '../sdk/model.js'
+import { knownOffers } from '../up/offers.js'
 import { Stops } from '../up/stops.js'
+import { TemporaryService } from '../up/temporary.js'
 import { cases, specOf, surprise } from './cases.js'
-import { DemoService } from './service.js'
 import { say, showRun } from './show.js'
 
 /** Filled by scripts/images. */
 const imageFolder = '/var/cache/caisson/images'
-
-const offersMs = 60_000
-const offersLookMs = 250
 
 const isolationOf = { container: 'CONTAINER', microvm: 'MICROVM_REQUIRED' } as const satisfies Record<string, Isolation>
 
 async function main(): Promise<number> {
   if (process.getuid?.() !== 0) throw new Error('the demo must be root, as "caisson up" must')
   const stops = new Stops()
-  await using demo = await DemoService.start(imageFolder, stops)
+  const options = { purpose: 'demo', images: imageFolder, workerArgs: ['--allow-emulation'] }
+  await using demo = await TemporaryService.start(options, stops)
   say(`\nA service of its own is ready at ${demo.address}; ${demo.service.redisPromise}.`)
   using caisson = Caisson.connect({ address: demo.address })
   const offers = await knownOffers(caisson, stops.first)
@@ -31,15 +29,6 @@ async function main(): Promise<number> {
     else surprises.push(...(await unlessStopped(stops, runAll(caisson, offer, stops.first))))
   }
   return conclude(surprises, offers, stops)
-}
-
-/** A worker boots a guest to find out what it can offer, which takes it some seconds. */
-async function knownOffers(caisson: Caisson, signal: AbortSignal): Promise<BackendOffer[]> {
-  for (const deadline = Date.now() + offersMs; ; await delay(offersLookMs)) {
-    const offers = (await caisson.workers()).flatMap((worker) => worker.offers)
-    const isKnown = !offers.some(({ unavailable }) => unavailable.startsWith('not known yet'))
-    if (isKnown || signal.aborted || Date.now() > deadline) return offers
-  }
 }
 
 async function runAll(

@@ -12,6 +12,8 @@ export interface Installation {
   converter: string
   /** The worker starts it by itself, from this place. */
   lister: string
+  /** The corpus of `doctor --attack`; what serves runs does not need it. */
+  attack: string
 }
 
 export function findInstallation(): Installation {
@@ -27,6 +29,7 @@ export function findInstallation(): Installation {
     agent: binary('caisson-agent'),
     converter: binary('caisson-converter'),
     lister: binary('caisson-lister'),
+    attack: binary('caisson-attack'),
   }
 }
 

@@ -1,4 +1,4 @@
-// A service for the demo alone, gone without a trace afterwards.
+// A service for one purpose alone, gone without a trace afterwards.
 
 import { once } from 'node:events'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
@@ -6,32 +6,40 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { Log } from '../up/log.js'
-import { Service } from '../up/service.js'
-import type { Stops } from '../up/stops.js'
-import { say } from './show.js'
+import { Log } from './log.js'
+import { Service } from './service.js'
+import type { Stops } from './stops.js'
 
-export class DemoService implements AsyncDisposable {
+export interface TemporaryOptions {
+  /** Begins its name: "demo", "attack". */
+  purpose: string
+  /** Folder of the images that it may read. */
+  images: string
+  workerArgs: string[]
+}
+
+export class TemporaryService implements AsyncDisposable {
   private constructor(
     readonly service: Service,
+    readonly name: string,
     readonly address: string,
-    private readonly state: string,
+    readonly state: string,
     private readonly stops: Stops,
   ) {}
 
-  static async start(imageFolder: string, stops: Stops): Promise<DemoService> {
-    const state = await mkdtemp(join(tmpdir(), 'caisson-demo-'))
+  static async start({ purpose, images, workerArgs }: TemporaryOptions, stops: Stops): Promise<TemporaryService> {
+    const state = await mkdtemp(join(tmpdir(), `caisson-${purpose}-`))
     // Control, worker and Redis pass through it as an ordinary user.
     await chmod(state, 0o755)
     const listen = `127.0.0.1:${await freePort()}`
-    const own = { name: `demo-${process.pid}`, state, images: [imageFolder], listen }
+    const own = { name: `${purpose}-${process.pid}`, state, images: [images], listen }
     const log = new RecentLines()
     try {
-      const options = { ...own, redisMemoryBytes: 256 << 20, workerArgs: ['--allow-emulation'], controlArgs: [] }
+      const options = { ...own, redisMemoryBytes: 256 << 20, workerArgs, controlArgs: [] }
       const service = await Service.start(options, new Log(log, 'people'), stops.first)
-      return new DemoService(service, listen, state, stops)
+      return new TemporaryService(service, own.name, listen, state, stops)
     } catch (error) {
-      say(log.lines.join('\n'))
+      process.stderr.write(`${log.lines.join('\n')}\n`)
       await rm(state, { recursive: true })
       throw error
     }

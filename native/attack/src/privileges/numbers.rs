@@ -1,0 +1,36 @@
+use crate::attack::{Attack, Class, Tries, Verdict};
+use crate::kernel::{End, apart, call};
+
+pub const ATTACK: Attack = Attack {
+    name: "numbers",
+    tries: "makes every system call that the reviewed list does not allow, up to number 1023",
+    stands_for: "calls that are newer than a filter; profiles that allow more than they say",
+    must: "each is answered by the filter: the profile allows what guest/agent/seccomp.json says, and no more",
+    ..Attack::new(Class::Privileges, run)
+};
+
+include!(concat!(env!("OUT_DIR"), "/allowed.rs"));
+
+/// uretprobe, uprobe: the kernel lets them pass every filter, and they kill whoever is not on a trampoline of its own making.
+const TRAMPOLINES: [i64; 2] = [335, 336];
+
+fn run() -> Verdict {
+    let mut tries = Tries::default();
+    for number in (0..1024).filter(|number| !ALLOWED.contains(number) && !TRAMPOLINES.contains(number)) {
+        // No argument means anything: a call that is let through fails without effect, but not with one of the filter's answers.
+        tries.filtered(&format!("call {number}"), call(number, [-1, -1, -1, -1, -1, -1]));
+    }
+    for number in TRAMPOLINES {
+        let end = apart(|| call(number, []).err().unwrap_or(0));
+        let expected = [
+            End::Signaled(libc::SIGILL),
+            End::Exited(libc::ENOSYS),
+            End::Exited(libc::EPERM),
+        ];
+        tries.check(
+            &format!("call {number} ended as {end:?}"),
+            end.is_ok_and(|end| expected.contains(&end)),
+        );
+    }
+    tries.verdict()
+}
