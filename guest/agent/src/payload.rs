@@ -16,6 +16,7 @@ mod root;
 mod stage;
 mod start;
 mod stdio;
+mod sys;
 
 pub use root::ROOT;
 pub use stage::detached;

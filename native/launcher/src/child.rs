@@ -9,7 +9,10 @@ use caisson_seccomp::Instruction;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read, write};
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind_recursive, unmount};
-use rustix::process::{Resource, Rlimit, Signal, chdir, pivot_root, set_parent_process_death_signal, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, chdir, pivot_root, set_dumpable_behavior, set_parent_process_death_signal,
+    setrlimit,
+};
 use rustix::thread::{
     CapabilitySet, Gid, Uid, UnshareFlags, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
@@ -145,7 +148,9 @@ fn wait_for_go(parent: BorrowedFd<'_>) -> Done {
 /// The cgroup namespace comes after the move into the cgroup, or the host's path would show. A clone cannot make a time namespace
 /// together with the others; the exec moves into this one. Its clocks begin at zero: how long the host runs is not the sandbox's business.
 fn own_clock_and_cgroup() -> Done {
-    // Opened while still root of the host: afterwards the file belongs to nobody whom this process is.
+    // Only what may be dumped owns its files in /proc, and the change of uid of whoever cloned this took that away.
+    at(Step::TimeOffsets, set_dumpable_behavior(DumpableBehavior::Dumpable))?;
+    // Opened before its own uid changes: afterwards the file belongs to nobody whom this process is.
     let offsets = at(
         Step::TimeOffsets,
         openat(

@@ -1,6 +1,9 @@
 //! Allocates nothing: a child calls it between clone and exec.
 use rustix::io::{Errno, Result};
-use rustix::thread::{CapabilitySet, CapabilitySets, remove_capability_from_bounding_set, set_capabilities};
+use rustix::thread::{
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Uid, remove_capability_from_bounding_set, set_capabilities,
+    set_capabilities_secure_bits, set_thread_res_uid,
+};
 
 /// What `serve` does with each is told by who fails without it.
 pub const OF_SERVE: CapabilitySet = CapabilitySet::SYS_ADMIN // mounts, namespaces, loop devices, trusted.* of an overlay
@@ -42,4 +45,10 @@ pub fn hold(kept: CapabilitySet) -> Result<()> {
             inheritable,
         },
     )
+}
+
+/// Of this thread alone, which stays root by its other ids and keeps its capabilities.
+pub fn act_as(uid: u32) -> Result<()> {
+    set_capabilities_secure_bits(CapabilitiesSecureBits::NO_SETUID_FIXUP)?;
+    set_thread_res_uid(Uid::ROOT, Uid::from_raw(uid), Uid::ROOT)
 }

@@ -3,6 +3,7 @@ use crate::cgroup::Cgroup;
 use crate::child::{self, Plan, REPORT_BYTES};
 use crate::log;
 use crate::namespaces::MountNamespaces;
+use crate::privileges;
 use crate::step::{At, Failure, Step};
 use crate::sys::{self, Cloned};
 use crate::uids::UidRange;
@@ -34,7 +35,7 @@ impl Process {
     ) -> Result<Self, Failure> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).at(Step::Clone)?;
-        let process = namespaces.in_base(|| clone(plan, cgroup, &theirs))?;
+        let process = namespaces.in_base(|| clone(plan, cgroup, &theirs, uids))?;
         // Ours alone must hold it open, or the child's exec would never show as its end.
         drop(theirs);
         process.map_ids(uids)?;
@@ -98,12 +99,19 @@ impl Drop for Process {
     }
 }
 
-fn clone(plan: &Plan<'_>, cgroup: &Cgroup, theirs: &OwnedFd) -> Result<Process, Failure> {
+/// The kernel counts inotify instances, message queues and pending signals of a user namespace against whoever made it too, within that
+/// user's limits. So a sandbox's own first uid makes it: made by root, all sandboxes would share what one root may have, and the first
+/// could take everything.
+fn clone(plan: &Plan<'_>, cgroup: &Cgroup, theirs: &OwnedFd, uids: &UidRange) -> Result<Process, Failure> {
+    privileges::act_as(uids.first).at(Step::Clone)?;
     // SAFETY: the child calls nothing but child::run, which neither allocates nor locks.
-    match unsafe { sys::clone_into(NAMESPACES, Some(cgroup.clone_target())) }.at(Step::Clone)? {
-        Cloned::Child => child::run(plan, theirs.as_fd()),
-        Cloned::Parent { pid, pidfd } => Ok(Process { pidfd, pid, ended: None }),
-    }
+    let cloned = match unsafe { sys::clone_into(NAMESPACES, Some(cgroup.clone_target())) } {
+        Ok(Cloned::Child) => child::run(plan, theirs.as_fd()),
+        Ok(Cloned::Parent { pid, pidfd }) => Ok(Process { pidfd, pid, ended: None }),
+        Err(errno) => Err(errno),
+    };
+    privileges::act_as(0).at(Step::Clone)?;
+    cloned.at(Step::Clone)
 }
 
 fn expect(ours: &OwnedFd, bytes: usize) -> Result<(), Failure> {

@@ -35,7 +35,8 @@ const MOUNTS: [Mount; 4] = [
         kind: c"devpts",
         target: c"dev/pts",
         flags: MountFlags::NOSUID.union(MountFlags::NOEXEC),
-        options: Some(c"newinstance,ptmxmode=0666,mode=0620,gid=5"),
+        // The machine has 4,096 terminals for all sandboxes together.
+        options: Some(c"newinstance,ptmxmode=0666,mode=0620,gid=5,max=64"),
     },
     Mount {
         kind: c"tmpfs",

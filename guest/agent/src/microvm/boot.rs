@@ -92,7 +92,7 @@ fn mount_in_root() -> Result<(), AgentError> {
     let plain = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     mount("proc", "/proc", "proc", plain, None).boot("/proc")?;
     mount("sysfs", "/sys", "sysfs", plain | MountFlags::RDONLY, None).boot("/sys")?;
-    let terminals = c"newinstance,ptmxmode=0666,mode=0620,gid=5";
+    let terminals = c"newinstance,ptmxmode=0666,mode=0620,gid=5,max=64";
     mount(
         "devpts",
         "/dev/pts",

@@ -1,4 +1,4 @@
-//! What nobody may see or change below /proc and /sys.
+//! What nobody may see or change below /proc.
 //!
 //! /proc is fresh, of the nested pid namespace; `hidepid=ptraceable` leaves in it only what the reader may trace, so that the nested init
 //! (its environment, mounts and executable) is not even listed.
@@ -20,8 +20,6 @@ const MASKED: &[&str] = &[
     "/proc/scsi",
     "/proc/timer_list",
     "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
     // The rest is not in the OCI list.
     "/proc/cmdline",
     "/proc/diskstats",
@@ -30,7 +28,13 @@ const MASKED: &[&str] = &[
     "/proc/kallsyms",
     "/proc/key-users",
     "/proc/modules",
+    // Here only where root of the sandbox is root of a machine: in a container their modes say enough.
+    "/proc/kpagecgroup",
+    "/proc/kpagecount",
+    "/proc/kpageflags",
+    "/proc/pagetypeinfo",
     "/proc/partitions",
+    "/proc/slabinfo",
     "/proc/vmallocinfo",
 ];
 

@@ -1,7 +1,7 @@
 //! The mount namespace of a client's program, as far as it can be made before the program is known: /proc, /sys and /dev as detached trees,
 //! and an empty, read-only root with nothing else in it.
-use super::masks;
 use super::root::ROOT;
+use super::{masks, sys};
 use crate::failure::{At, Failure};
 use caisson_frame::agent::failed::Step;
 use rustix::fs::CWD;
@@ -23,7 +23,7 @@ pub fn make() -> Result<Trees, Failure> {
     masks::mount_proc()?;
     let trees = Trees {
         proc: detached("/proc")?,
-        sys: detached("/sys")?,
+        sys: sys::make()?,
         dev: detached("/dev")?,
     };
     leave_for_nothing().at(Step::Root, "pivot_root")?;

@@ -45,7 +45,7 @@ fn nothing_of_the_agent_shows() {
 fn masks_and_read_only_paths_hold() {
     let script = "cat /proc/keys /proc/timer_list /proc/kallsyms /proc/cmdline /proc/interrupts /proc/partitions | wc -c; \
          ls /sys/firmware /proc/acpi /proc/scsi 2>/dev/null | grep -v :$ | wc -w; \
-         echo 1 > /proc/sys/kernel/panic; mkdir /sys/x; mkdir /sys/firmware/x";
+         echo 1 > /proc/sys/kernel/panic; mkdir /sys/x; mkdir /sys/kernel/x";
     let outcome = Sandbox::new().sh(script);
     assert_eq!(outcome.out(), "0\n0\n");
     assert_eq!(

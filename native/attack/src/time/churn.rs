@@ -6,8 +6,9 @@ pub const ATTACK: Attack = Attack {
     name: "churn",
     tries: "is never the same process for long: each forks its successor and ends, faster than anybody can list them",
     stands_for: "kills that go through a list of processes, which is old when it is read",
-    must: "WALL_TIMEOUT in time, and nothing is left",
-    ends: &["WALL_TIMEOUT", "CPU_TIMEOUT"],
+    must: "a limit ends it in time, and nothing is left",
+    // What is left of the dead is its memory too.
+    ends: &["WALL_TIMEOUT", "CPU_TIMEOUT", "OOM_KILLED"],
     limits: Limits { pids: 64, ..SHORT },
     ..Attack::new(Class::Time, run)
 };

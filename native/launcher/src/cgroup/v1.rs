@@ -3,10 +3,15 @@ use crate::step::{At, Failure, Step};
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
 use std::os::fd::AsRawFd;
 
+/// Buffers of TCP and UDP sockets are counted apart, and not at all before they have a limit; then a program could take what the whole
+/// machine may use for them.
+const SOCKETS_SHARE: u64 = 4;
+
 pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<(), Failure> {
     let memory = limits.memory_bytes.to_string();
     cgroup.memory().write("memory.limit_in_bytes", &memory)?;
     forbid_swap(cgroup, &memory)?;
+    limit_sockets(cgroup, limits.memory_bytes / SOCKETS_SHARE)?;
     cgroup.pids().write("pids.max", &limits.pids.to_string())?;
     match limits.cpu_millis {
         Some(millis) => cgroup
@@ -20,6 +25,14 @@ pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<(), Failure> {
 fn forbid_swap(cgroup: &Cgroup, memory: &str) -> Result<(), Failure> {
     match cgroup.memory().write("memory.memsw.limit_in_bytes", memory) {
         Err(failure) if failure.errno == libc::ENOENT => cgroup.memory().write("memory.swappiness", "0"),
+        other => other,
+    }
+}
+
+/// A kernel without that file has no such sockets.
+fn limit_sockets(cgroup: &Cgroup, bytes: u64) -> Result<(), Failure> {
+    match cgroup.memory().write("memory.kmem.tcp.limit_in_bytes", &bytes.to_string()) {
+        Err(failure) if failure.errno == libc::ENOENT => Ok(()),
         other => other,
     }
 }
