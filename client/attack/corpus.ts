@@ -22,7 +22,9 @@ export interface Attack {
   backends: BackendName[]
   /** It says "holding" and waits: meanwhile a neighbour must find all it needs. */
   holds: boolean
-  limits: Required<Pick<Limits, 'wallMs' | 'cpuMs' | 'memoryBytes' | 'pids' | 'diskBytes' | 'openFiles' | 'outputBytes'>>
+  limits: Required<
+    Pick<Limits, 'wallMs' | 'cpuMs' | 'cpuMillis' | 'memoryBytes' | 'pids' | 'diskBytes' | 'openFiles' | 'outputBytes'>
+  >
 }
 
 /** `only`: a word of the attack's name or class; all without it. */

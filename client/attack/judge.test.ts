@@ -23,7 +23,7 @@ const verdict = (outcome: Outcome, exitCode?: number): Verdict => ({
   ...(exitCode !== undefined && { exitCode }),
 })
 
-const limits = { wallMs: 1, cpuMs: 1, memoryBytes: 1, pids: 1, diskBytes: 1, openFiles: 1, outputBytes: 1 }
+const limits = { wallMs: 1, cpuMs: 1, cpuMillis: 10, memoryBytes: 1, pids: 1, diskBytes: 1, openFiles: 1, outputBytes: 1 }
 const attack: Attack = {
   name: 'door',
   class: 'host',

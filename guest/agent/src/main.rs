@@ -8,6 +8,7 @@ mod microvm;
 mod outbox;
 mod outcome;
 mod payload;
+mod planted;
 mod process;
 mod rights;
 mod seccomp;
@@ -25,6 +26,14 @@ fn main() -> ExitCode {
     if words.first() == Some(&"microvm") {
         microvm::run();
     }
+    #[cfg(feature = "planted")]
+    let words = match words[..] {
+        [.., walls] if words.len() == 4 => {
+            planted::choose(walls);
+            words[..3].to_vec()
+        }
+        _ => words,
+    };
     let ["container", "--cgroup-fds", count] = words[..] else {
         return usage();
     };

@@ -23,6 +23,7 @@ pub use stage::detached;
 
 use crate::failure::{At, Failure};
 use crate::kernel::{self, Side};
+use crate::planted::is_missing;
 use caisson_frame::agent::failed::Step;
 use caisson_seccomp::Filter;
 use rustix::fs::MemfdFlags;
@@ -86,7 +87,12 @@ pub fn prepare(walls: &Walls) -> Result<Prepared, Failure> {
     for own in [&outcome.0, &stdin.1, &stdout.0, &stderr.0] {
         rustix::io::ioctl_fionbio(own, true).at(Step::Clone, "set non-blocking")?;
     }
-    let namespaces = (libc::CLONE_NEWPID | libc::CLONE_NEWNS) as u64;
+    let pid = if is_missing("namespace-pid-nested") {
+        0
+    } else {
+        libc::CLONE_NEWPID
+    };
+    let namespaces = (pid | libc::CLONE_NEWNS) as u64;
     let init = match kernel::clone(namespaces).at(Step::Clone, "clone")? {
         Side::Child => init::run(ends, walls),
         Side::Parent(init) => init.pidfd,

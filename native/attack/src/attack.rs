@@ -28,6 +28,7 @@ pub struct Attack {
 pub struct Limits {
     pub wall_ms: u64,
     pub cpu_ms: u64,
+    pub cpu_millis: u64,
     pub memory_mib: u64,
     pub pids: u64,
     pub disk_mib: u64,
@@ -38,6 +39,7 @@ pub struct Limits {
 pub const TIGHT: Limits = Limits {
     wall_ms: 10_000,
     cpu_ms: 5_000,
+    cpu_millis: 1_000,
     memory_mib: 64,
     pids: 32,
     disk_mib: 16,
@@ -94,6 +96,7 @@ impl Attack {
         let Limits {
             wall_ms,
             cpu_ms,
+            cpu_millis,
             memory_mib,
             pids,
             disk_mib,
@@ -113,7 +116,7 @@ impl Attack {
             "backends": self.backends,
             "holds": self.holds,
             "limits": {
-                "wallMs": wall_ms, "cpuMs": cpu_ms, "memoryBytes": memory_mib << 20, "pids": pids,
+                "wallMs": wall_ms, "cpuMs": cpu_ms, "cpuMillis": cpu_millis, "memoryBytes": memory_mib << 20, "pids": pids,
                 "diskBytes": disk_mib << 20, "openFiles": open_files, "outputBytes": output_kib << 10,
             },
         })

@@ -22,6 +22,7 @@ mod mounts;
 mod namespaces;
 mod overlay;
 mod peer;
+mod planted;
 mod privileges;
 mod probe;
 mod process;

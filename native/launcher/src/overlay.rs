@@ -2,6 +2,7 @@
 use crate::layers::{Layer, RootAttributes};
 use crate::log;
 use crate::mounts::{self, Option as Set};
+use crate::planted::is_missing;
 use crate::scratch::Scratch;
 use crate::spec::MAX_LAYERS;
 use crate::step::{At, Failure, Step};
@@ -73,12 +74,14 @@ pub fn read_only(layers: &[Arc<Layer>], ids: impl AsFd, stage: &mut Stage) -> Re
 
 fn make(mut options: Vec<Set<'_>>) -> Result<OwnedFd, Failure> {
     options.extend(CHOICES);
-    mounts::make(
-        Step::MountOverlay,
-        "overlay",
-        &options,
-        MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID,
-    )
+    mounts::make(Step::MountOverlay, "overlay", &options, attributes())
+}
+
+fn attributes() -> MountAttrFlags {
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NODEV, !is_missing("nodev"));
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOSUID, !is_missing("nosuid"));
+    attributes
 }
 
 pub fn idmapped_clone(layer: &Layer, ids: impl AsFd) -> Result<OwnedFd, Failure> {

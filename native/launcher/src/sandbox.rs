@@ -6,6 +6,9 @@ use crate::launcher::Launcher;
 use crate::layers::Layer;
 use crate::mounts;
 use crate::overlay::{self, Stage};
+#[cfg(feature = "planted")]
+use crate::planted;
+use crate::planted::is_missing;
 use crate::process::Process;
 use crate::scratch::{DiskUse, Scratch};
 use crate::spec;
@@ -13,7 +16,7 @@ use crate::step::{At, Failure, Step};
 use crate::uids::UidRange;
 use crate::walls::Walls;
 use rustix::mount::MountFlags;
-use std::ffi::{CString, c_char};
+use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -110,7 +113,7 @@ impl Walls for Sandbox {
             return spec::refuse(format_args!("start.layers has 0: a container needs one"));
         }
         self.group.payload.limit(&start.limits)?;
-        if start.disk_bytes != self.scratch.disk().bytes {
+        if start.disk_bytes != self.scratch.disk().bytes && !is_missing("limit-disk") {
             let name = format!("{}.asked", self.id);
             let asked = self.launcher.scratches.make(&name, start.disk_bytes, self.uids.first)?;
             self.unused = Some(std::mem::replace(&mut self.scratch, asked));
@@ -153,13 +156,17 @@ fn start_agent(launcher: &Launcher, group: &Group, uids: &UidRange, listener: &O
     let count = CString::new(doors.len().to_string())
         .map_err(|_| rustix::io::Errno::INVAL)
         .at(Step::Exec)?;
-    let args: [*const c_char; 5] = [
+    let args = [
         c"caisson-agent".as_ptr(),
         c"container".as_ptr(),
         c"--cgroup-fds".as_ptr(),
         count.as_ptr(),
         std::ptr::null(),
     ];
+    #[cfg(feature = "planted")]
+    let planted = planted::told_to_agent();
+    #[cfg(feature = "planted")]
+    let args = [&args[..4], &[planted.as_ptr(), std::ptr::null()]].concat();
     let plan = Plan {
         root: &launcher.roots.sandbox,
         mounts: &MOUNTS,

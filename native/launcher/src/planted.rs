@@ -1,0 +1,23 @@
+//! Walls left out on purpose, so that the attack can be seen to notice. Only a build with the feature `planted` can leave out any, and no
+//! build for use has it: `scripts/planted` makes one apart, and shows which programs notice what.
+
+/// Named by `CAISSON_PLANTED`, several with commas between.
+#[cfg(feature = "planted")]
+static MISSING: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| std::env::var("CAISSON_PLANTED").unwrap_or_default());
+
+/// After the first call it allocates nothing, so that a child may ask too.
+#[cfg(feature = "planted")]
+pub fn is_missing(wall: &str) -> bool {
+    MISSING.split(',').any(|name| name == wall)
+}
+
+#[cfg(not(feature = "planted"))]
+pub const fn is_missing(_wall: &str) -> bool {
+    false
+}
+
+/// The agent has no environment.
+#[cfg(feature = "planted")]
+pub fn told_to_agent() -> std::ffi::CString {
+    std::ffi::CString::new(MISSING.as_str()).unwrap_or_default()
+}
