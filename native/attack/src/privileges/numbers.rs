@@ -1,5 +1,6 @@
 use crate::attack::{Attack, Class, Tries, Verdict};
 use crate::kernel::{End, apart, call};
+use caisson_seccomp::Verdict as ByList;
 
 pub const ATTACK: Attack = Attack {
     name: "numbers",
@@ -9,14 +10,17 @@ pub const ATTACK: Attack = Attack {
     ..Attack::new(Class::Privileges, run)
 };
 
-include!(concat!(env!("OUT_DIR"), "/allowed.rs"));
-
 /// uretprobe, uprobe: the kernel lets them pass every filter, and they fail or kill whoever is not on a trampoline of its own making.
 const TRAMPOLINES: [i64; 2] = [335, 336];
 
 fn run() -> Verdict {
     let mut tries = Tries::default();
-    for number in (0..1024).filter(|number| !ALLOWED.contains(number) && !TRAMPOLINES.contains(number)) {
+    let rules = caisson_seccomp::rules!().iter();
+    let allowed: Vec<i64> = rules
+        .filter(|rule| rule.verdict == ByList::Allow)
+        .map(|rule| rule.number.into())
+        .collect();
+    for number in (0..1024).filter(|number| !allowed.contains(number) && !TRAMPOLINES.contains(number)) {
         // No argument means anything: a call that is let through fails without effect, but not with one of the filter's answers.
         tries.filtered(&format!("call {number}"), call(number, [-1, -1, -1, -1, -1, -1]));
     }

@@ -1,0 +1,20 @@
+// docs/security.md counts what the filters' lists say.
+
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+
+interface Profile {
+  allow: { when?: unknown }[]
+  deny: unknown[]
+  absent: unknown[]
+}
+
+for (const path of ['guest/agent/seccomp.json', 'native/launcher/vmm.seccomp.json']) {
+  test(`${path} is counted right`, async () => {
+    const { allow, deny, absent }: Profile = JSON.parse(await readFile(path, 'utf8'))
+    const counts = [allow.length, allow.filter(({ when }) => when).length, deny.length, absent.length]
+    const row = (await readFile('docs/security.md', 'utf8')).split('\n').find((line) => line.startsWith(`| \`${path}\``))
+    assert.ok(row?.endsWith(`| ${counts.join(' | ')} |`), `${counts.join(' | ')} in ${row}`)
+  })
+}
