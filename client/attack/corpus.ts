@@ -29,7 +29,9 @@ export interface Attack {
 
 /** `only`: a word of the attack's name or class; all without it. */
 export async function readCorpus({ attack }: Installation, only?: string): Promise<Attack[]> {
-  const { stdout } = await promisify(execFile)(attack, ['list'], { timeout: 10_000 })
+  const { stdout } = await promisify(execFile)(attack, ['list'], { timeout: 10_000 }).catch((cause) => {
+    throw new Error(`${attack} cannot be executed: build it with "npm run build"`, { cause })
+  })
   const all: Attack[] = JSON.parse(stdout)
   const chosen = only === undefined ? all : all.filter((one) => one.name === only || one.class.includes(only))
   if (chosen.length > 0) return chosen
