@@ -50,7 +50,7 @@ async function build(): Promise<void> {
 async function install(): Promise<void> {
   await rm(installation, { recursive: true, force: true })
   await mkdir(binaries, { recursive: true })
-  await run('cp', ['-al', 'dist', 'node_modules', 'proto', 'package.json', installation])
+  await run('cp', ['-al', 'dist', 'node_modules', 'proto', 'redis', 'package.json', installation])
   await run('cp', [join(built, 'caisson-agent'), binaries])
   await run('cp', [join(built, 'caisson-launcher'), join(binaries, 'launcher')])
   const others = ['converter', 'attack'].map((name) => resolve(`target/x86_64-unknown-linux-gnu/release/caisson-${name}`))

@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+/// As long as an idle launcher keeps them, and a little.
+const SPARE_DISKS: Duration = Duration::from_millis(4_500);
+
 #[derive(Debug, PartialEq)]
 pub struct Traces {
     pub cgroups: Vec<PathBuf>,
@@ -33,8 +36,8 @@ impl Traces {
         loop {
             let now = Self::of(launcher);
             if now.processes == 0 && now.cgroups.is_empty() && now.channels == 0 {
-                // Loop devices let go a little later.
-                sleep(Duration::from_millis(100));
+                // Spare disks, and with them their loop devices, let go a little later.
+                sleep(SPARE_DISKS);
                 return Self::of(launcher);
             }
             assert!(Instant::now() < deadline, "left: {now:?}");
