@@ -5,6 +5,7 @@ use crate::kernel;
 use crate::microvm::Guest;
 use crate::outbox::Outbox;
 use crate::payload::{self, Prepared, Walls};
+use crate::planted::is_missing;
 use crate::process::{Process, SLOTS, entry};
 use caisson_frame::FrameError;
 use caisson_frame::agent::{Exec, Hello, HostFrame, Ready, Setup, agent_frame, failed::Step, host_frame::Frame};
@@ -178,6 +179,9 @@ impl Session {
         if let Some(guest) = &self.guest {
             self.unusable = guest.set_up(setup).err();
             self.outbox.push(agent_frame::Frame::Ready(Ready {}));
+        }
+        if is_missing("namespace-uts") {
+            return Ok(());
         }
         sethostname(setup.hostname.as_bytes()).map_err(AgentError::Hostname)
     }

@@ -2,6 +2,7 @@
 use crate::attack::{Tries, Verdict};
 use crate::information::fact;
 use crate::kernel::{End, address, apart, call, map, open, own_pid, text};
+use crate::network::connect::tcp;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
@@ -24,7 +25,7 @@ pub fn look() -> Verdict {
 fn meets_nobody(tries: &mut Tries) {
     tries.refused("the attacker's segment", call(libc::SYS_shmget, [KEY, 4096, 0]));
     tries.refused("the attacker's queue", call(libc::SYS_msgget, [KEY, 0]));
-    tries.refused("the attacker's port", TcpStream::connect(("127.0.0.1", PORT)).map_err(|_| 1));
+    tries.refused("the attacker's port", tcp(&format!("127.0.0.1:{PORT}")));
     let name = SocketAddr::from_abstract_name(ABSTRACT);
     let meeting = name.and_then(|name| UnixStream::connect_addr(&name));
     tries.refused("the attacker's abstract socket", meeting.map_err(|_| 1));

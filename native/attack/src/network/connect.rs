@@ -7,6 +7,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 pub fn tcp(address: &str) -> Result<(), i32> {
     let address: SocketAddr = address.parse().map_err(|_| libc::EINVAL)?;
     match TcpStream::connect_timeout(&address, PATIENCE) {
+        // In a network of its own a connection may meet itself: where the port that it was given is the one that it asks for.
+        Ok(stream) if stream.local_addr().ok() == stream.peer_addr().ok() => Err(libc::ECONNREFUSED),
         Ok(_) => Ok(()),
         Err(error) => Err(error.raw_os_error().unwrap_or(libc::ETIMEDOUT)),
     }

@@ -1,6 +1,6 @@
 //! Ways to anybody outside.
 mod abstract_sockets;
-mod connect;
+pub mod connect;
 mod dns;
 mod host_loopback;
 mod interfaces;
