@@ -1,5 +1,5 @@
 //! Walls left out on purpose, so that the attack can be seen to notice. Only a build with the feature `planted` can leave out any, and no
-//! build for use has it: `scripts/planted` makes one apart, and shows which programs notice what.
+//! build for use has it: `npm run planted` makes one apart, and shows which programs notice what.
 
 /// Named by `CAISSON_PLANTED`, several with commas between.
 #[cfg(feature = "planted")]
