@@ -15,6 +15,7 @@ const ALLOWED: &[(i64, &str)] = &[
     (libc::SYS_sendto, "std writes the answer with it"),
     (libc::SYS_pwrite64, "superblock"),
     (libc::SYS_pread64, "layers to fold"),
+    (libc::SYS_sync_file_range, "output, to disk while it is written"),
     (libc::SYS_lseek, "spool, from its start"),
     (libc::SYS_close, "files"),
     (libc::SYS_shutdown, "end of the answer"),

@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 
 pub fn convert(args: &Args, channel: UnixStream, output: File, spool: File, lower: Option<Lower>) -> Result<Converted, Stop> {
     let blob = Blob::open(channel, args.compression, args.max_bytes)?;
-    let (layer, sum) = read(args, blob, Output::new(output, "output"), lower)?;
+    let (layer, sum) = read(args, blob, Output::to_keep(output, "output"), lower)?;
     verify(args, &sum)?;
     let plan = Plan::of(&layer.tree)?;
     squashfs::write(&layer.tree, &plan, layer.data, Output::new(spool, "spool"))?;

@@ -17,7 +17,7 @@ pub fn fold(fold: &Fold, layers: Vec<File>, output: File, spool: File) -> Result
     // Topmost first, as overlayfs looks.
     images.reverse();
     let mut tree = Tree::new(fold.max_entries)?;
-    let mut data = DataWriter::new(Output::new(output, "output"), fold.max_bytes)?;
+    let mut data = DataWriter::new(Output::to_keep(output, "output"), fold.max_bytes)?;
     merge::merge(&images, &mut tree, &mut data)?;
     let plan = Plan::of(&tree)?;
     let bytes = data.file_bytes();
