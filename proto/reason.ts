@@ -72,6 +72,8 @@ export const runReasons = {
   IMAGE_REGISTRY_PROTOCOL: ended(Outcome.IMAGE_ERROR, 'client'),
   IMAGE_NOT_PRESENT: ended(Outcome.IMAGE_ERROR, 'client'),
   IMAGE_CREDENTIAL_LOST: ended(Outcome.IMAGE_ERROR, 'client'),
+  // Ours, and about the image alone: other runs go on.
+  STORE_FULL: ended(Outcome.IMAGE_ERROR, 'host', true),
   COMMAND_MISSING: ended(Outcome.IMAGE_ERROR, 'client'),
   COMMAND_NOT_FOUND: ended(Outcome.IMAGE_ERROR, 'client'),
   COMMAND_NOT_EXECUTABLE: ended(Outcome.IMAGE_ERROR, 'client'),
@@ -85,7 +87,6 @@ export const runReasons = {
   AGENT_PROTOCOL: ended(Outcome.INTERNAL, 'host', true),
   LAUNCHER_LOST: ended(Outcome.INTERNAL, 'host', true),
   SANDBOX_FAILED: ended(Outcome.INTERNAL, 'host', true),
-  STORE_FULL: ended(Outcome.INTERNAL, 'host', true),
   REGISTRY_UNREACHABLE: ended(Outcome.INTERNAL, 'host', true),
   INTERNAL: ended(Outcome.INTERNAL, 'host', true),
 } as const satisfies Record<string, RunReason>

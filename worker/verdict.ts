@@ -4,7 +4,7 @@ import { caisson } from '../proto/messages.js'
 import { type Failure, type RunReasonName, runReasons } from '../proto/reason.js'
 import type { Report } from './agent/process.js'
 
-const { Effect, Outcome } = caisson.v1
+const { Effect } = caisson.v1
 const { StopReason } = caisson.launch.v1
 const { Step } = caisson.agent.v1.Failed
 
@@ -172,7 +172,6 @@ function usageOf({ account, counters, output }: Ending): caisson.v1.IUsage {
 
 /** Whether another attempt may follow: only after our failure, and once the program may have run, only where the client allowed it. */
 export function mayRetry(verdict: caisson.v1.IVerdict, spec: caisson.v1.IRunSpec): boolean {
-  const outcomeIsOurs = verdict.outcome === Outcome.INTERNAL || verdict.outcome === Outcome.WORKER_LOST
-  const isRetryable = runReasons[verdict.reason as RunReasonName].retryable
-  return outcomeIsOurs && isRetryable && (verdict.effect === Effect.NEVER_STARTED || (spec.retryAfterStart ?? false))
+  const { blame, retryable } = runReasons[verdict.reason as RunReasonName]
+  return blame === 'host' && retryable && (verdict.effect === Effect.NEVER_STARTED || (spec.retryAfterStart ?? false))
 }

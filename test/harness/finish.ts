@@ -4,6 +4,7 @@ import type { Caisson } from '../../client/sdk/caisson.js'
 import type { FollowedRun } from '../../client/sdk/followed.js'
 import type { RunEvent, RunSpec, Verdict } from '../../client/sdk/model.js'
 import { busybox } from './images.js'
+import { until } from './until.js'
 
 export interface Finished {
   runId: string
@@ -61,4 +62,14 @@ export const sh = (script: string): string[] => ['sh', '-c', script]
 
 export function describeVerdict({ verdict, stderr }: Finished): string {
   return `${JSON.stringify(verdict)}\nstderr: ${stderr.subarray(0, 2000)}`
+}
+
+/** A run whose shell has begun; it does the rest, and ends, once it is let. */
+export async function begun(caisson: Caisson, image: string, rest = 'true'): Promise<() => Promise<Finished>> {
+  const { runId } = await caisson.submit(container({ image, args: sh(`cat; ${rest}`), stdin: 'attach' }))
+  await until('the run has begun', 30_000, async () => (await caisson.get(runId)).state === 'RUNNING')
+  return async () => {
+    await caisson.attach(runId).end()
+    return finish(caisson.watch(runId))
+  }
 }

@@ -20,6 +20,13 @@ export async function childrenOf(parent: number): Promise<number[]> {
   return (await processes()).filter((process) => process.parent === parent).map(({ pid }) => pid)
 }
 
+/** As childrenOf, and quick enough to catch those that live for a moment: the kernel lists them. */
+export async function fleetingChildrenOf(parent: number): Promise<number[]> {
+  const threads = await readdir(`/proc/${parent}/task`).catch(() => [])
+  const listed = threads.map((thread) => readFile(`/proc/${parent}/task/${thread}/children`, 'utf8').catch(() => ''))
+  return (await Promise.all(listed)).join(' ').split(' ').filter(Boolean).map(Number)
+}
+
 /** Words separated by spaces; empty for a kernel thread, or a process that is gone. */
 export async function cmdline(pid: number): Promise<string> {
   return (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '')).replaceAll('\0', ' ').trim()

@@ -59,9 +59,9 @@ export class Launcher implements AsyncDisposable {
   }
 
   /** As a worker has it, that knows nothing but what is in the store. */
-  async worker(limits = defaultLayerLimits): Promise<Images> {
+  async worker(limits = defaultLayerLimits, bytes = 2 ** 40): Promise<Images> {
     const launcherPath = join('/run/caisson', this.name, 'launcher.sock')
-    const layers = new LayerStore({ launcherPath, folder: this.store, limits, bytes: 2 ** 40, parallel: 2, launcherMs: 20_000 })
+    const layers = new LayerStore({ launcherPath, folder: this.store, limits, bytes, parallel: 2, launcherMs: 20_000 })
     return new Images(await ImageFolders.open([this.images]), layers, new Registries(registryOptions({}, {})))
   }
 

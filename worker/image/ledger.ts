@@ -57,14 +57,18 @@ export class Ledger {
     }
   }
 
+  /** What cannot be written now will be asked again by the next worker: no run fails for it. */
   async write(entry: Entry): Promise<void> {
     const path = this.#path(entry.reference)
     const unfinished = `${path}.${randomUUID()}`
-    await writeFile(unfinished, JSON.stringify({ version, entry }))
-    await rename(unfinished, path).catch((error: NodeJS.ErrnoException) => {
-      // Another worker that has just started took it for one of the dead: then this is asked again some time.
-      if (error.code !== 'ENOENT') throw error
-    })
+    try {
+      await writeFile(unfinished, JSON.stringify({ version, entry }))
+      await rename(unfinished, path)
+    } catch (error) {
+      await rm(unfinished, { force: true })
+      // The disk is full, or another worker that has just started took it for one that a crash left.
+      if (!['ENOSPC', 'EDQUOT', 'ENOENT'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    }
   }
 
   #path(reference: string): string {

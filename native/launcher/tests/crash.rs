@@ -148,23 +148,26 @@ fn an_agent_that_dies_is_told() {
 }
 
 #[test]
-fn a_second_launcher_of_one_name_is_refused() {
+fn a_second_launcher_of_one_name_or_state_is_refused() {
     let launcher = Launcher::start();
-    let second = Command::new(env!("CARGO_BIN_EXE_caisson-launcher"))
-        .args([
-            "serve",
-            "--name",
-            &launcher.name,
-            "--state",
-            "/nonexistent",
-            "--worker-uid",
-            "1",
-            "--worker-gid",
-            "1",
-        ])
-        .args(["--agent", "/bin/true", "--converter", "/bin/true"])
-        .output()
-        .expect("runs");
-    assert!(!second.status.success());
-    assert!(String::from_utf8_lossy(&second.stderr).contains("another launcher serves this name"));
+    let other = format!("{}-other", launcher.name);
+    let refusal_of = |name: &str, state: &Path| {
+        let second = Command::new(env!("CARGO_BIN_EXE_caisson-launcher"))
+            .args(["serve", "--name", name, "--worker-uid", "1", "--worker-gid", "1", "--state"])
+            .arg(state)
+            .args(["--agent", "/bin/true", "--converter", "/bin/true"])
+            .output()
+            .expect("runs");
+        assert!(!second.status.success());
+        String::from_utf8_lossy(&second.stderr).into_owned()
+    };
+    let same_name = refusal_of(&launcher.name, Path::new("/nonexistent"));
+    assert!(same_name.contains("another launcher serves this name"), "{same_name}");
+    // It would remove layers without knowing what this one's runs use.
+    let same_state = refusal_of(&other, &launcher.state);
+    assert!(
+        same_state.contains("another launcher serves this state folder"),
+        "{same_state}"
+    );
+    let _ = std::fs::remove_dir_all(Path::new("/run/caisson").join(other));
 }

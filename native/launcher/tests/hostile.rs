@@ -1,7 +1,9 @@
 //! What a worker that lies, errs or dies can do: nothing beyond its own sandbox.
 mod support;
 
-use caisson_frame::launch::{Boot, Finish, Prepare, Remove, Start, Stop, StopReason, request::Request};
+use caisson_frame::launch::{
+    Boot, Finish, Hold, Prepare, Release, Remove, Start, Stop, StopReason, Verify, event::Event, request::Request,
+};
 use std::io::Write;
 use support::conversation::{Conversation, start};
 use support::host::Traces;
@@ -37,6 +39,69 @@ fn every_field_is_checked() {
     let mut conversation = Conversation::open(&launcher);
     conversation.send(Request::Prepare(Prepare { disk_bytes: 1 }));
     assert!(conversation.failed().message.contains("prepare.disk_bytes 1: 1048576 to"));
+    Traces::idle(&launcher);
+}
+
+#[test]
+fn talk_about_the_store_is_checked() {
+    let launcher = Launcher::start();
+    let key = images::base(&launcher);
+    let keys = |count: usize| vec![key.clone(); count];
+    let keep_bytes = 0;
+    let refused: [(&str, Request); 7] = [
+        ("hold.keys has 0", Request::Hold(Hold { keys: keys(0) })),
+        ("hold.keys has 1025", Request::Hold(Hold { keys: keys(1025) })),
+        (
+            "hold.keys \"../x\"",
+            Request::Hold(Hold {
+                keys: vec!["../x".into()],
+            }),
+        ),
+        ("is not held", Request::Release(Release { keys: keys(1) })),
+        (
+            "remove.keys has 1025",
+            Request::Remove(Remove {
+                keys: keys(1025),
+                keep_bytes,
+            }),
+        ),
+        (
+            "remove.keys",
+            Request::Remove(Remove {
+                keys: vec!["/".into()],
+                keep_bytes,
+            }),
+        ),
+        ("verify.key", Request::Verify(Verify { key: String::new() })),
+    ];
+    for (word, request) in refused {
+        let mut conversation = Conversation::open(&launcher);
+        conversation.send(request);
+        let failed = conversation.failed();
+        assert!(failed.step == "check request" && failed.message.contains(word), "{failed:?}");
+    }
+    // One connection does not release what another one holds, and a hold ends with its connection.
+    let mut holder = Conversation::open(&launcher);
+    holder.send(Request::Hold(Hold { keys: keys(2) }));
+    assert!(matches!(holder.next(), Some(Event::Held(held)) if held.missing.is_empty()));
+    let mut other = Conversation::open(&launcher);
+    other.send(Request::Release(Release { keys: keys(1) }));
+    assert!(other.failed().message.contains("is not held"));
+    let removed = || {
+        let mut conversation = Conversation::open(&launcher);
+        conversation.send(Request::Remove(Remove {
+            keys: vec![],
+            keep_bytes,
+        }));
+        match conversation.next() {
+            Some(Event::Removed(removed)) => removed.keys.len(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(removed(), 0);
+    drop(holder);
+    while removed() == 0 {}
+    assert_eq!(removed(), 0);
     Traces::idle(&launcher);
 }
 

@@ -37,6 +37,8 @@ export interface Making {
   limits: LayerLimits
   /** What the store may have, this layer included. */
   storeBytes: number
+  /** Resolves when the launcher knows of everything that nobody needs any more. */
+  makeRoom(): Promise<void>
   /** Layers left the store for this one. */
   onRemoved(): void
 }
@@ -114,9 +116,10 @@ async function convert(launcher: LauncherConnection, conversion: Conversion, sig
 
 export async function publish(
   launcher: LauncherConnection,
-  { storeBytes, onRemoved }: Making,
+  { storeBytes, makeRoom, onRemoved }: Making,
   subject: Subject,
 ): Promise<string> {
+  await makeRoom()
   const { key, storedBytes, removed, lackingBytes } = await launcher.ask({ publish: { storeBytes } }, 'published')
   if (removed.length > 0) onRemoved()
   if (lackingBytes > 0) throw new NoRoom(storedBytes, lackingBytes, subject)

@@ -13,11 +13,15 @@ export interface Hold extends Disposable {
   readonly missing: string[]
 }
 
-/** So long a hold outlives its last user: the next run of the same image then finds it, and asks nobody. */
+/**
+ * So long what the launcher said of some keys is relied on: a hold outlives its last user until then, and the next run of the same image
+ * asks nobody. Not for longer, however often it is used: a layer that was found broken is gone although it is held.
+ */
 const lingerMs = 1_000
 
 interface Lingering {
   keys: string[]
+  untilMs: number
   timer: NodeJS.Timeout
 }
 
@@ -44,7 +48,7 @@ export class Holds {
     const holding = this.#inTurn(async () => {
       const missing = own.length > 0 ? await this.#ask(own, signal) : []
       this.#held.add(own)
-      return this.#use(own, missing)
+      return this.#use(own, missing, Date.now() + lingerMs)
     })
     return orAborted(holding, signal).catch((error) => {
       holding.then((late) => late[Symbol.dispose]()).catch(() => {})
@@ -58,23 +62,24 @@ export class Holds {
     await this.#turn
   }
 
-  #use(keys: string[], missing: string[]): Hold {
+  #use(keys: string[], missing: string[], untilMs: number): Hold {
     let isUsed = true
     const dispose = () => {
-      if (isUsed) this.#linger(keys, missing)
+      if (isUsed) this.#linger(keys, missing, untilMs)
       isUsed = false
     }
     return { missing, [Symbol.dispose]: dispose }
   }
 
-  #linger(keys: string[], missing: string[]): void {
+  #linger(keys: string[], missing: string[], untilMs: number): void {
     const name = keys.join()
-    if (missing.length > 0 || this.#lingering.has(name)) {
+    const leftMs = untilMs - Date.now()
+    if (missing.length > 0 || leftMs <= 0 || this.#lingering.has(name)) {
       this.#release(keys)
       return
     }
-    const timer = setTimeout(() => this.#endLingering(name), lingerMs).unref()
-    this.#lingering.set(name, { keys, timer })
+    const timer = setTimeout(() => this.#endLingering(name), leftMs).unref()
+    this.#lingering.set(name, { keys, untilMs, timer })
   }
 
   #resume(keys: string[]): Hold | undefined {
@@ -83,7 +88,7 @@ export class Holds {
     if (!lingering) return undefined
     clearTimeout(lingering.timer)
     this.#lingering.delete(name)
-    return this.#use(lingering.keys, [])
+    return this.#use(lingering.keys, [], lingering.untilMs)
   }
 
   #endLingering(name: string): void {

@@ -3,6 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { caisson } from '../../../proto/messages.js'
+import { Failure } from '../../../proto/reason.js'
 import { ImageError } from '../failure.js'
 import { type Completion, convertLayer, type Layer, type Making, NoRoom } from './conversion.js'
 import { emptyLayer } from './empty.js'
@@ -42,6 +43,8 @@ export interface Placed {
 
 /** Progress is for people: so often is enough. */
 const progressMs = 250
+/** A layer may take more room in the store than on its way: it is compressed less there. */
+const storedPerBlobByte = 4
 /** A layer that needs its lowers is remembered, so that it is not converted in vain again; there are few of them. */
 const maxRemembered = 10_000
 
@@ -73,8 +76,6 @@ export class LayerStore {
 
   /** Resolves once all of these layers are in the store. */
   async ensure(layers: Layer[], signal: AbortSignal, onProgress: OnProgress): Promise<Ensured> {
-    // Room may have to be made for them.
-    await this.#holds.settled()
     // Before any is looked for, and under every name that it may have.
     const hold = await this.hold(candidates(layers), signal)
     try {
@@ -186,7 +187,8 @@ export class LayerStore {
 
   #making(): Making {
     const { launcherPath, limits, bytes: storeBytes } = this.#options
-    return { launcherPath, limits, storeBytes, onRemoved: () => this.onRemoved() }
+    const makeRoom = () => this.#holds.settled()
+    return { launcherPath, limits, storeBytes, makeRoom, onRemoved: () => this.onRemoved() }
   }
 
   /** Joins whoever builds this key already. */
@@ -200,10 +202,22 @@ export class LayerStore {
     const work = (signal: AbortSignal, report: OnProgress) =>
       (layer.slots ?? this.#slots).use(async () => {
         signal.throwIfAborted()
-        const onBytes = progressOf(layer, report)
-        return await convertLayer({ ...this.#making(), onBytes, layer, ...(completion && { completion }) }, signal)
+        const how = { ...this.#making(), layer, ...(completion && { completion }) }
+        const convert = () => convertLayer({ ...how, onBytes: progressOf(layer, report) }, signal)
+        return await convert().catch(async (error) => {
+          if (!(await this.#hasFreed(error, layer))) throw error
+          return convert()
+        })
       })
     return this.#flights.join(key, signal, work, onProgress)
+  }
+
+  /** A disk that others have filled gives way too, before anybody is told of it. */
+  async #hasFreed(error: unknown, { blob }: Layer): Promise<boolean> {
+    if (!(error instanceof Failure) || error.reason !== 'STORE_FULL' || error instanceof NoRoom) return false
+    const { keys } = await this.upkeep.free(blob.size * storedPerBlobByte)
+    if (keys.length > 0) this.onRemoved()
+    return keys.length > 0
   }
 
   async #has(key: string): Promise<boolean> {

@@ -68,6 +68,13 @@ export class Upkeep {
     return await launcher.ask({ remove: { keepBytes: 0 } }, 'removed')
   }
 
+  /** So many bytes, of what was not used for the longest; less where not so much is unused. */
+  async free(bytes: number): Promise<RemovedLayers> {
+    const stored = (await this.layers()).reduce((sum, { storedBytes }) => sum + storedBytes, 0)
+    using launcher = await LauncherConnection.connect(this.launcherPath)
+    return await launcher.ask({ remove: { keepBytes: Math.max(0, stored - bytes) } }, 'removed')
+  }
+
   /** Sound and broken ones, by key. */
   async verify(signal: AbortSignal, onLayer: (layer: VerifiedLayer) => void): Promise<VerifiedLayer[]> {
     const verified: VerifiedLayer[] = []
