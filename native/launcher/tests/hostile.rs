@@ -50,7 +50,7 @@ fn talk_about_the_store_is_checked() {
     let keep_bytes = 0;
     let refused: [(&str, Request); 7] = [
         ("hold.keys has 0", Request::Hold(Hold { keys: keys(0) })),
-        ("hold.keys has 1025", Request::Hold(Hold { keys: keys(1025) })),
+        ("hold.keys has 4097", Request::Hold(Hold { keys: keys(4097) })),
         (
             "hold.keys \"../x\"",
             Request::Hold(Hold {
@@ -59,9 +59,9 @@ fn talk_about_the_store_is_checked() {
         ),
         ("is not held", Request::Release(Release { keys: keys(1) })),
         (
-            "remove.keys has 1025",
+            "remove.keys has 4097",
             Request::Remove(Remove {
-                keys: keys(1025),
+                keys: keys(4097),
                 keep_bytes,
             }),
         ),
