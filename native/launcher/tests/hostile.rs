@@ -17,7 +17,7 @@ fn every_field_is_checked() {
     let refused: [(&str, Change); 12] = [
         ("start.layers", |start| start.layers.clear()),
         ("start.layers", |start| start.layers = vec!["../../etc/passwd".into()]),
-        ("start.layers", |start| start.layers = vec![start.layers[0].clone(); 401]),
+        ("start.layers", |start| start.layers = vec![start.layers[0].clone(); 501]),
         ("start.cpu_millis", |start| start.cpu_millis = 0),
         ("start.cpu_millis", |start| start.cpu_millis = u64::MAX),
         ("start.memory_bytes", |start| start.memory_bytes = 0),
