@@ -56,9 +56,14 @@ export class Holds {
     })
   }
 
+  /** What nobody uses any more is released before whatever is asked next. */
+  endLingering(): void {
+    for (const name of [...this.#lingering.keys()]) this.#endOne(name)
+  }
+
   /** What was disposed of before is released. */
   async settled(): Promise<void> {
-    for (const name of [...this.#lingering.keys()]) this.#endLingering(name)
+    this.endLingering()
     await this.#turn
   }
 
@@ -78,7 +83,7 @@ export class Holds {
       this.#release(keys)
       return
     }
-    const timer = setTimeout(() => this.#endLingering(name), leftMs).unref()
+    const timer = setTimeout(() => this.#endOne(name), leftMs).unref()
     this.#lingering.set(name, { keys, untilMs, timer })
   }
 
@@ -91,7 +96,7 @@ export class Holds {
     return this.#use(lingering.keys, [], lingering.untilMs)
   }
 
-  #endLingering(name: string): void {
+  #endOne(name: string): void {
     const lingering = this.#lingering.get(name)
     if (!lingering) return
     clearTimeout(lingering.timer)
