@@ -1,11 +1,11 @@
-// npm run planted: leaves out one wall at a time, and shows which hostile programs notice. As root; in containers.
+// npm run planted [-- WALL …]: leaves out one wall at a time, and shows which hostile programs notice. As root; in containers.
 //
 // Launcher and agent are built apart, with the feature `planted`, by which they can leave out a wall. Everything else is the same. A removal
 // that nobody notices is a failure, unless another wall is known to stand behind it.
 
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import type { Report } from '../../client/attack/attack.js'
@@ -24,12 +24,12 @@ interface Noticed {
   failure: string
 }
 
-async function main(only: string | undefined): Promise<number> {
+async function main(only: string[]): Promise<number> {
   await build()
   await install()
   const rows: Noticed[] = [await attackWithout('nothing')]
   process.stdout.write(`${line(rows[0] as Noticed)}\n`)
-  for (const { wall } of removals.filter(({ wall }) => only === undefined || wall === only)) {
+  for (const { wall } of removals.filter(({ wall }) => only.length === 0 || only.includes(wall))) {
     const noticed = await attackWithout(wall)
     process.stdout.write(`${line(noticed)}\n`)
     rows.push(noticed)
@@ -53,8 +53,9 @@ async function install(): Promise<void> {
   await run('cp', ['-al', 'dist', 'node_modules', 'proto', 'redis', 'package.json', installation])
   await run('cp', [join(built, 'caisson-agent'), binaries])
   await run('cp', [join(built, 'caisson-launcher'), join(binaries, 'launcher')])
-  const others = ['converter', 'attack'].map((name) => resolve(`target/x86_64-unknown-linux-gnu/release/caisson-${name}`))
-  await run('cp', [...others, binaries])
+  const release = resolve('target/x86_64-unknown-linux-gnu/release')
+  const others = (await readdir(release)).filter((name) => /^caisson-[a-z]+$/.test(name) && !/launcher|agent/.test(name))
+  await run('cp', [...others.map((name) => join(release, name)), binaries])
 }
 
 async function attackWithout(wall: string): Promise<Noticed> {
@@ -82,7 +83,9 @@ function conclude(rows: Noticed[]): number {
     by.join(', ') || failure || `nobody: ${notes.get(wall)}`,
   ])
   process.stdout.write(`\n${table(['left out', 'noticed by', ''], cells)}`)
-  const unnoticed = missing.filter(({ wall, by }) => by.length === 0 && notes.get(wall) === undefined)
+  const unnoticed = missing.filter(
+    ({ wall, by, failure }) => failure !== '' || (by.length === 0 && notes.get(wall) === undefined),
+  )
   for (const { wall } of unnoticed) process.stdout.write(`NOT NOTICED: ${wall}\n`)
   const falseAlarm = nothing !== undefined && nothing.by.length > 0
   if (falseAlarm) process.stdout.write(`FALSE ALARM with every wall there: ${nothing.by.join(', ')}\n`)
@@ -91,4 +94,4 @@ function conclude(rows: Noticed[]): number {
 
 const line = ({ wall, by, failure }: Noticed): string => `without ${wall}: ${by.join(', ') || failure || 'nobody notices'}`
 
-process.exitCode = await main(process.argv[2])
+process.exitCode = await main(process.argv.slice(2))
