@@ -1,5 +1,6 @@
-// The walls that a planted build can leave out. The mount namespace is not among them: without it, what the launcher does to a sandbox's
-// mounts it would do to the host's.
+// The walls that a planted build can leave out. Three namespaces are not among them: without its own mount namespace, what the launcher
+// does to a sandbox's mounts it would do to the host's; without its own network or (outer) pid namespace no sandbox starts, for the kernel
+// mounts /sys and /proc only for who owns these.
 
 export interface Removal {
   wall: string
@@ -10,14 +11,11 @@ export interface Removal {
 export const removals: Removal[] = [
   { wall: 'ids' },
   { wall: 'owner' },
-  { wall: 'namespace-net' },
   { wall: 'namespace-ipc' },
   { wall: 'namespace-uts' },
   { wall: 'namespace-time' },
   { wall: 'namespace-cgroup' },
-  { wall: 'namespace-pid', behind: "the nested one, of the agent's making" },
   { wall: 'namespace-pid-nested' },
-  { wall: 'namespace-pid,namespace-pid-nested' },
   { wall: 'hidepid' },
   { wall: 'init' },
   { wall: 'limit-memory' },
