@@ -5,9 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { RunSpec } from '../client/sdk/model.js'
 import { freePort, Instance } from '../test/harness/instance.js'
+import { knownOffers } from '../test/harness/offers.js'
 import { OwnRedis } from '../test/harness/redis.js'
 import { debian, PeerRoot } from './peers/root.js'
 import type { Measured } from './result.js'
+
+const warmUps = 300
 
 export interface Row {
   /** Of the results that it gives. */
@@ -23,11 +26,12 @@ export class Bench implements AsyncDisposable {
 
   constructor(readonly samples: number) {}
 
-  /** `caisson up` as it comes, with the image used once. */
+  /** `caisson up` as it comes, up for some seconds: it has tried out what it can boot, and its programs are compiled. */
   instance(): Promise<Instance> {
     this.#instance ??= (async () => {
       const instance = await Instance.start()
-      for (let i = 0; i < 30; i++) await runTrue(instance)
+      await knownOffers(instance.caisson)
+      for (let i = 0; i < warmUps; i++) await runTrue(instance)
       return instance
     })()
     return this.#instance

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { images } from '../../test/harness/images.js'
 import { Instance } from '../../test/harness/instance.js'
+import { knownOffers } from '../../test/harness/offers.js'
 import { type Bench, type Row, runTrue, trueSpec } from '../bench.js'
 import { median } from '../statistics.js'
 
@@ -18,6 +19,7 @@ export const firstUse: Row = {
       if (i % 10 === 0) bench.say(`first use, ${i} of ${bench.samples}`)
       const instance = await Instance.start()
       try {
+        await knownOffers(instance.caisson)
         times.first.push(await runTrue(instance))
         times.second.push(await runTrue(instance, { ...trueSpec, image: `oci:${images}/debian:app` }))
       } finally {

@@ -1,4 +1,4 @@
-// An image of a registry on this host that was never seen: from submit to verdict, against fetching it, and against decompressing its layers.
+// An image of a registry on this host that was never seen: from submit to verdict, against podman's pull, and against decompressing its layers.
 
 import { execFileSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { images } from '../../test/harness/images.js'
 import { Instance } from '../../test/harness/instance.js'
+import { knownOffers } from '../../test/harness/offers.js'
 import { Registry } from '../../test/harness/registry.js'
 import { type Bench, type Row, runTrue, trueSpec } from '../bench.js'
 import { median } from '../statistics.js'
@@ -16,7 +17,7 @@ export const pulls: Row = {
   async measure(bench: Bench) {
     const folder = await mkdtemp(join(tmpdir(), 'caisson-bench-pull-'))
     const registry = await Registry.start(folder)
-    const times = { pull: [] as number[], skopeo: [] as number[], gzip: [] as number[] }
+    const times = { pull: [] as number[], podman: [] as number[], gzip: [] as number[] }
     try {
       await registry.push(`oci:${images}/debian:latest`, 'debian:latest')
       const spec = { ...trueSpec, image: `${registry.host}/debian:latest` }
@@ -24,11 +25,13 @@ export const pulls: Row = {
         if (i % 10 === 0) bench.say(`pull, ${i} of ${bench.samples}`)
         const instance = await Instance.start({ args: ['--registry-plain-http', registry.host] })
         try {
+          // Until then it boots a guest, for which it has both processors.
+          await knownOffers(instance.caisson)
           times.pull.push(await runTrue(instance, spec))
         } finally {
           await instance.stop()
         }
-        times.skopeo.push(await copyAndUnpack(registry, folder))
+        times.podman.push(await podmanPull(registry, folder))
         times.gzip.push(time(() => execFileSync('sh', ['-c', 'gzip -dc "$0" > /dev/null', baseLayer()])))
       }
     } finally {
@@ -41,7 +44,7 @@ export const pulls: Row = {
         id: 'pull',
         value,
         unit,
-        peer: { name: 'skopeo copy, umoci unpack', value: median(times.skopeo) },
+        peer: { name: 'podman pull', value: median(times.podman) },
         goal: { ratioAtMost: 0.4 },
       },
       {
@@ -55,19 +58,16 @@ export const pulls: Row = {
   },
 }
 
-/** What a tool has to do before it could run anything. */
-async function copyAndUnpack({ host }: Registry, folder: string): Promise<number> {
-  const layout = join(folder, 'copy')
-  const took = time(() => {
-    execFileSync('skopeo', [
-      'copy',
-      '--quiet',
-      '--src-tls-verify=false',
-      `docker://${host}/debian:latest`,
-      `oci:${layout}:latest`,
-    ])
-    execFileSync('umoci', ['unpack', '--image', `${layout}:latest`, join(folder, 'bundle')], { stdio: 'ignore' })
-  })
-  for (const name of ['copy', 'bundle']) await rm(join(folder, name), { recursive: true })
+/** Into a storage of its own, empty each time. */
+async function podmanPull({ host }: Registry, folder: string): Promise<number> {
+  const storage = join(folder, 'podman')
+  const own = ['--root', join(storage, 'root'), '--runroot', join(storage, 'run')]
+  const reference = `${host}/debian:latest`
+  const took = time(() =>
+    execFileSync('podman', [...own, 'pull', '--quiet', '--tls-verify=false', reference], { stdio: 'ignore' }),
+  )
+  // Not rm: what it mounted is unmounted by itself.
+  execFileSync('podman', [...own, 'system', 'reset', '--force'], { stdio: 'ignore' })
+  await rm(storage, { recursive: true, force: true })
   return took
 }
