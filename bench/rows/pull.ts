@@ -60,14 +60,13 @@ export const pulls: Row = {
 
 /** Into a storage of its own, empty each time. */
 async function podmanPull({ host }: Registry, folder: string): Promise<number> {
-  const storage = join(folder, 'podman')
-  const own = ['--root', join(storage, 'root'), '--runroot', join(storage, 'run')]
-  const reference = `${host}/debian:latest`
+  const root = join(folder, 'podman')
+  // Of at most 50 characters.
+  const runRoot = await mkdtemp('/run/podman-')
+  const own = ['--root', root, '--runroot', runRoot]
   const took = time(() =>
-    execFileSync('podman', [...own, 'pull', '--quiet', '--tls-verify=false', reference], { stdio: 'ignore' }),
+    execFileSync('podman', [...own, 'pull', '--quiet', '--tls-verify=false', `${host}/debian:latest`], { stdio: 'ignore' }),
   )
-  // Not rm: what it mounted is unmounted by itself.
-  execFileSync('podman', [...own, 'system', 'reset', '--force'], { stdio: 'ignore' })
-  await rm(storage, { recursive: true, force: true })
+  for (const used of [root, runRoot]) await rm(used, { recursive: true, force: true })
   return took
 }
