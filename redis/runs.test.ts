@@ -8,7 +8,7 @@ import { caisson } from '../proto/messages.js'
 import { isStateName, stateNames, stateNumber, transitions } from '../proto/state.js'
 import { readEvents } from './events.js'
 import { Queues } from './queue.js'
-import { Runs } from './runs.js'
+import { type AtHand, Runs } from './runs.js'
 import { type ScratchRedis, scratchRedis, takeRun } from './scratch.js'
 import { type NewRun, Submissions } from './submissions.js'
 import { verdictOf } from './verdicts.js'
@@ -112,6 +112,49 @@ describe('the way of a run', () => {
     assert.equal((await submissions.create(aRun({ maxWaiting: waiting + 1 }))).outcome, 'created')
     assert.equal((await submissions.create(aRun({ maxWaiting: waiting + 1 }))).outcome, 'full')
   })
+})
+
+describe('a run that can start at once', () => {
+  const digests: [string, string][] = [
+    ['oci:/images/b', 'sha256:bb'],
+    ['oci:/images/a', 'sha256:aa'],
+  ]
+  const spec = { image: 'oci:/images/a', args: ['true'] }
+  const limits = { wallMs: 1000, cpuMillis: 500, memoryBytes: 1000 }
+  const take = (token: string, atHand: Partial<AtHand> = {}) =>
+    runs.take('container', token, 30_000, placement, { cpuMillis: 500, memoryBytes: 1000, digests, ...atHand })
+
+  before(() => takeRun(runs, 'whatever waits', placement))
+
+  test('is STARTING as soon as it is taken, also where the answer was lost', async () => {
+    const runId = await created({ spec, limits })
+    for (let tries = 0; tries < 2; tries++) {
+      const { run } = await take('once')
+      assert.deepEqual([run?.runId, run?.startingWith], [runId, 'sha256:aa'])
+    }
+    assert.deepEqual(await statesOf(runId), ['QUEUED', 'PREPARING', 'STARTING'])
+    assert.equal((await runs.get(runId))?.imageDigest, 'sha256:aa')
+    assert.ok(await runs.starting(runId, 1, 'sha256:cc'))
+    assert.equal((await runs.get(runId))?.imageDigest, 'sha256:cc')
+    assert.deepEqual(await statesOf(runId), ['QUEUED', 'PREPARING', 'STARTING'])
+    assert.ok(await runs.report(runId, 1, { running: true, verdict: exited }))
+  })
+
+  for (const [why, over, atHand] of [
+    ['another image', { spec: { ...spec, image: 'oci:/images/c' } }, {}],
+    ['a registry to be asked again', { spec: { ...spec, pull: caisson.v1.Pull.ALWAYS } }, {}],
+    ['a credential', { sealCredential: () => Buffer.from('x') }, {}],
+    ['too few processors', {}, { cpuMillis: 499 }],
+    ['too little memory', {}, { memoryBytes: 999 }],
+  ] as [string, Partial<NewRun>, Partial<AtHand>][]) {
+    test(`is PREPARING with ${why}`, async () => {
+      const runId = await created({ spec, limits, ...over })
+      const { run } = await take(why, atHand)
+      assert.deepEqual([run?.runId, run?.startingWith], [runId, ''])
+      assert.deepEqual(await statesOf(runId), ['QUEUED', 'PREPARING'])
+      assert.ok(await runs.end(runId, 1, exited))
+    })
+  }
 })
 
 describe('fencing', () => {

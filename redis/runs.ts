@@ -22,6 +22,16 @@ export interface ClaimedRun {
   /** All set. */
   limits: caisson.v1.Limits
   submittedMs: number
+  /** Digest of the image with which it was taken as STARTING; empty: it is PREPARING. */
+  startingWith: string
+}
+
+/** What a worker has at hand for the run that it takes: such a run is STARTING at once. */
+export interface AtHand {
+  cpuMillis: number
+  memoryBytes: number
+  /** Images by reference. */
+  digests: Iterable<[reference: string, digest: string]>
 }
 
 export interface Taken {
@@ -41,6 +51,8 @@ export interface Report {
   verdict?: caisson.v1.IVerdict
 }
 
+const nothing: AtHand = { cpuMillis: 0, memoryBytes: 0, digests: [] }
+
 /**
  * Every write of a worker is fenced: false (or undefined) says that this attempt is no longer the run's, and that nothing was written.
  */
@@ -59,14 +71,20 @@ export class Runs {
   }
 
   /**
-   * The next job of a queue, and its run: QUEUED → PREPARING. Jobs whose run is gone, has ended, or is past its start deadline (then
+   * The next job of a queue, and its run: QUEUED → PREPARING, and → STARTING with what is `atHand`. Jobs whose run is gone, has ended, or is past its start deadline (then
    * EXPIRED_IN_QUEUE is written) are dropped. `token`: the job's lock, and this request's own name.
    */
-  async take(queue: QueueName, token: string, lockMs: number, placement: caisson.v1.IPlacement): Promise<Taken> {
+  async take(
+    queue: QueueName,
+    token: string,
+    lockMs: number,
+    placement: caisson.v1.IPlacement,
+    atHand: AtHand = nothing,
+  ): Promise<Taken> {
     const now = Date.now()
     const workerId = placement.workerId ?? ''
     const expired = expiredInQueue()
-    const preparing = (attempt: number) => stateEvent(now, 'PREPARING', { attempt, placement })
+    const attempts = Array.from({ length: maxAttempts }, (_, index) => index + 1)
     const answer = await this.#scripts.call(
       'take',
       [
@@ -87,17 +105,22 @@ export class Runs {
         asBuffer(Verdict.encode(expired).finish()),
         verdictEvent(now, expired),
         now,
-        ...Array.from({ length: maxAttempts }, (_, index) => preparing(index + 1)),
+        atHand.cpuMillis,
+        atHand.memoryBytes,
+        maxAttempts,
+        ...attempts.map((attempt) => stateEvent(now, 'PREPARING', { attempt, placement })),
+        ...attempts.map((attempt) => stateEvent(now, 'STARTING', { attempt })),
+        ...[...atHand.digests].flat(),
       ],
     )
-    const [othersWait, runId, attempt, spec, limits, submitted] = answer as Buffer[]
+    const [othersWait, runId, attempt, spec, limits, submitted, digest] = answer as Buffer[]
     const taken: Taken = { othersWait: String(othersWait) === '1' }
     if (!runId || !spec || !limits) return taken
-    const run = { runId: String(runId), attempt: Number(attempt), submittedMs: Number(submitted) }
+    const run = { runId: String(runId), attempt: Number(attempt), submittedMs: Number(submitted), startingWith: String(digest) }
     return { ...taken, run: { ...run, spec: RunSpec.decode(spec), limits: Limits.decode(limits) } }
   }
 
-  /** PREPARING → STARTING. From its answer on the agent may execute the program. */
+  /** PREPARING → STARTING; or sets the image right of one that is. From its answer on the agent may execute the program. */
   async starting(runId: string, attempt: number, imageDigest: string): Promise<boolean> {
     const event = stateEvent(Date.now(), 'STARTING', { attempt })
     return (await this.#scripts.call('starting', runKeys(runId), [runId, attempt, imageDigest, event])) === 1

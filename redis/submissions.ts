@@ -12,7 +12,7 @@ import { runKeys, Scripts } from './scripts.js'
 import { specDigest } from './spec.js'
 import { cancelledInQueue } from './verdicts.js'
 
-const { Limits, RunSpec, Verdict } = caisson.v1
+const { Limits, Pull, RunSpec, Verdict } = caisson.v1
 
 export interface NewRun {
   spec: caisson.v1.IRunSpec
@@ -76,6 +76,9 @@ export class Submissions {
           run.sealCredential?.(runId) ?? '',
           Math.min(spec.startWithinMs ?? credentialMs, credentialMs),
           spec.retryAfterStart ? 'ended' : 'running',
+          run.limits.cpuMillis ?? 0,
+          run.limits.memoryBytes ?? 0,
+          run.sealCredential || spec.pull === Pull.ALWAYS ? '' : (spec.image ?? ''),
           ...job.args,
         ],
       ),

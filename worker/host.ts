@@ -12,8 +12,10 @@ export interface Host {
   runs: Runs
   inbox: Inbox
   credentials: Pick<RunCredentials, 'of'>
-  images: Pick<Images, 'prepare'>
+  images: Pick<Images, 'prepare' | 'atHand'>
   pool: Sandboxes
+  /** Its sandboxes wait ready for any run. */
+  startsAtOnce: boolean
   /** Layers that its sandboxes take. */
   maxLowers: number
   capacity: Capacity

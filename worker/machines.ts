@@ -76,6 +76,7 @@ function hostOf(host: Host, hypervisor: Hypervisor, { vmm, accelerator }: caisso
   return {
     ...host,
     pool: bootedWhenTaken(hypervisor, host.pool),
+    startsAtOnce: false,
     maxLowers: hypervisor.vmm.maxDisks,
     share: (limits) => shareOfMachine(limits, hypervisor),
     placement: { ...host.placement, backend: caisson.v1.Backend.BACKEND_MICROVM, vmm: vmm ?? '', accelerator: accelerator ?? '' },

@@ -60,6 +60,7 @@ async function main(config: Config): Promise<void> {
         presence?.tell()
       },
     ),
+    startsAtOnce: true,
     maxLowers,
     share: shareOf,
     capacity: new Capacity({ cpuMillis: config.cpuMillis, memoryBytes: config.memoryBytes }, config.maxRuns),

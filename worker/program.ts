@@ -71,6 +71,7 @@ export class Program implements Disposable {
     })
     this.#process = running
     this.report = await untilEnded(running.ended, sandbox, this.#stop, this.log)
+    if (sandbox.refused) this.reached = 'preparing'
     // Of a container the host counts itself.
     if (sandbox.countsInside && this.report?.kind !== 'failed') this.counters = this.report?.counters
   }

@@ -6,7 +6,7 @@ import { Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { bullPrefix, type JobData, jobId, type QueueName } from '../proto/job.js'
 import { Failure } from '../proto/reason.js'
-import type { ClaimedRun } from '../redis/runs.js'
+import type { AtHand, ClaimedRun } from '../redis/runs.js'
 import type { Host } from './host.js'
 import { Run } from './run.js'
 
@@ -90,9 +90,15 @@ export class Intake {
   async #takeOne(): Promise<void> {
     if (this.#isDraining) return
     const token = `${this.#host.placement.workerId}:${randomUUID()}`
-    const { run, othersWait } = await this.#host.runs.take(this.#queue, token, lockMs, this.#host.placement)
+    const { run, othersWait } = await this.#host.runs.take(this.#queue, token, lockMs, this.#host.placement, this.#atHand())
     if (run) void this.#process(run, token)
     if (!othersWait) await this.#jobs.backend.waitForJob(waitSeconds)
+  }
+
+  /** A machine takes its time to boot, and a worker that is lost meanwhile has started nothing. */
+  #atHand(): AtHand | undefined {
+    const { capacity, images, startsAtOnce } = this.#host
+    return startsAtOnce ? { ...capacity.free, digests: images.atHand() } : undefined
   }
 
   async #process(claimed: ClaimedRun, token: string): Promise<void> {

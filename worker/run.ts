@@ -87,8 +87,9 @@ export class Run {
 
   /** The record says STARTING before the agent hears of the program: from then on it may have run. */
   async #start(sandbox: Sandbox, image: PreparedImage) {
-    const { runId, attempt, limits } = this.#run
+    const { runId, attempt, limits, startingWith } = this.#run
     const record = async () => {
+      if (startingWith === image.manifestDigest) return
       const isOurs = await this.#host.runs.starting(runId, attempt, image.manifestDigest)
       if (!isOurs) throw new Failure('WORKER_LOST', 'the run has gone to another attempt')
     }

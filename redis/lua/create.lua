@@ -20,7 +20,8 @@
 -- KEYS[18] BullMQ's key 9
 -- ARGV run, spec digest ('' without idempotency key), most runs that may wait, spec, limits, queue, submitted ms, start within ms ('' for
 --      no deadline), retention ms, stdin ('1' by Attach), event, sealed registry credential ('' for
---      none), its expiry in ms, how long an attempt needs it ('running' or 'ended'), BullMQ's script, its three arguments
+--      none), its expiry in ms, how long an attempt needs it ('running' or 'ended'), cpu millis, memory bytes, image reference ('' where a
+--      worker must look anew what it stands for), BullMQ's script, its three arguments
 -- Result: {'created', run, id of the first event} | {'known', run} | {'conflict', run} | {'full'}
 --- @include add
 
@@ -40,7 +41,7 @@ if redis.call('EXISTS', KEYS[1]) == 1 then return { 'created', run, redis.call('
 if redis.call('ZCARD', KEYS[5] .. 'QUEUED') >= tonumber(ARGV[3]) then return { 'full' } end
 
 redis.call('HSET', KEYS[1], 'state', 'QUEUED', 'attempt', 1, 'spec', ARGV[4], 'limits', ARGV[5], 'queue', ARGV[6], 'submitted', ARGV[7],
-  'retention', ARGV[9])
+  'retention', ARGV[9], 'cpu', ARGV[15], 'memory', ARGV[16], 'reference', ARGV[17])
 if ARGV[8] ~= '' then
   local now = redis.call('TIME')
   local deadline = now[1] * 1000 + math.floor(now[2] / 1000) + ARGV[8]
@@ -59,5 +60,5 @@ end
 redis.call('ZADD', KEYS[8], 0, run)
 redis.call('ZADD', KEYS[5] .. 'QUEUED', 0, run)
 local event = redis.call('XADD', KEYS[2], '*', 'e', ARGV[11])
-addJob(10, 15)
+addJob(10, 18)
 return { 'created', run, event }

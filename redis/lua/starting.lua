@@ -1,4 +1,4 @@
--- PREPARING → STARTING: from here on the program may have started.
+-- PREPARING → STARTING: from here on the program may have started. Of one that is STARTING already, the image is set right.
 --
 -- KEYS[1] record
 -- KEYS[2] events
@@ -15,7 +15,8 @@ local state = fence(ARGV[2])
 if not state then return 0 end
 if state == 'PREPARING' then
   move(ARGV[1], state, 'STARTING')
-  redis.call('HSET', KEYS[1], 'image', ARGV[3])
   redis.call('XADD', KEYS[2], '*', 'e', ARGV[4])
+  state = 'STARTING'
 end
+if state == 'STARTING' then redis.call('HSET', KEYS[1], 'image', ARGV[3]) end
 return 1

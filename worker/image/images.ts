@@ -58,6 +58,8 @@ const { Pull } = caisson.v1
 
 /** How often an image may lose a layer between being made and being held, before the store is found too small for what runs at once. */
 const maxTries = 5
+/** More would cost more to tell than they save. */
+const maxAtHand = 8
 
 interface Origin {
   source: Source
@@ -104,6 +106,11 @@ export class Images {
       'STORE_FULL',
       'the layers of the image left the store as soon as they came: it is too small for what runs here',
     )
+  }
+
+  /** By reference, the images that runs of late had: most likely here, and meaning what they meant. */
+  atHand(): Iterable<[reference: string, digest: string]> {
+    return this.#known.latest(maxAtHand)
   }
 
   async #fit(image: HeldImage, budget: number, signal: AbortSignal): Promise<HeldImage> {

@@ -36,6 +36,16 @@ export class KnownImages {
     return this.#known.get(key) ?? (entry && knownFrom(entry))
   }
 
+  /** Those without a credential that were used last. */
+  latest(most: number): [reference: string, digest: string][] {
+    const found: [string, string][] = []
+    for (const [key, { reference, image, usedMs }] of [...this.#known].reverse()) {
+      if (found.length === most) break
+      if (key === reference && usedMs > 0) found.push([reference, image.manifestDigest])
+    }
+    return found
+  }
+
   add(key: string, known: Known): void {
     this.#known.delete(key)
     this.#known.set(key, known)

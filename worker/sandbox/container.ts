@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import type { caisson } from '../../proto/messages.js'
 import { AgentClient } from '../agent/client.js'
+import { Deferred } from '../deferred.js'
 import { within } from '../within.js'
-import { LauncherConnection, LauncherLost } from './launcher.js'
+import { LauncherConnection, LauncherFailed, LauncherLost } from './launcher.js'
 import { startOf } from './limits.js'
 import type { Sandbox } from './sandbox.js'
 
@@ -31,21 +32,30 @@ class Container implements Sandbox {
   readonly #launcher: LauncherConnection
   readonly agent: AgentClient
   readonly countsInside = false
+  readonly #lost = new Deferred<never>()
   #hostname = ''
+  #started: Promise<unknown> | undefined
+  refused = false
 
   constructor(launcher: LauncherConnection, agent: AgentClient) {
     this.#launcher = launcher
     this.agent = agent
+    launcher.lost.catch((error) => {
+      this.refused = error instanceof LauncherFailed && error.unanswered === 'started'
+      this.#lost.reject(error)
+    })
   }
 
   get setup(): caisson.agent.v1.ISetup {
     return { hostname: this.#hostname, entropy: randomBytes(32), unixUs: 0 }
   }
 
-  /** At once: neither takes long, and neither needs the other. */
+  /** Mount and record at once, for neither needs the other; and the agent waits for the mount by itself. */
   async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string, record: () => Promise<void>): Promise<void> {
     this.#hostname = hostname
-    await Promise.all([record(), answered(this.#launcher.ask({ start: startOf(layerKeys, limits) }, 'started'), 'Start')])
+    this.#started = answered(this.#launcher.ask({ start: startOf(layerKeys, limits) }, 'started'), 'Start')
+    this.#started.catch((error) => this.#lost.reject(error))
+    await record()
   }
 
   stop(reason: caisson.launch.v1.StopReason): void {
@@ -57,10 +67,11 @@ class Container implements Sandbox {
   }
 
   get lost(): Promise<never> {
-    return this.#launcher.lost
+    return this.#lost.promise
   }
 
-  finish(): Promise<caisson.launch.v1.Finished> {
+  async finish(): Promise<caisson.launch.v1.Finished> {
+    await this.#started
     return answered(this.#launcher.ask({ finish: {} }, 'finished'), 'Finish')
   }
 

@@ -29,6 +29,8 @@ export class LauncherFailed extends Error {
     readonly step: string,
     readonly errno: number,
     message: string,
+    /** What was asked for. */
+    readonly unanswered?: keyof Answers,
   ) {
     super(message)
   }
@@ -116,7 +118,8 @@ export class LauncherConnection implements Disposable {
   }
 
   #fail({ step, errno, message }: caisson.launch.v1.IFailed): void {
-    this.#lose(() => new LauncherFailed(step ?? '', errno ?? 0, `launcher: ${message}`))
+    const unanswered = this.#waiting?.answer
+    this.#lose(() => new LauncherFailed(step ?? '', errno ?? 0, `launcher: ${message}`, unanswered))
   }
 
   #settle(event: Event): void {

@@ -33,6 +33,8 @@ export class MicroVm implements Sandbox {
   /** Sent before the clocks start: mounting the disks is no part of the program's time. */
   readonly setup = undefined
   readonly countsInside = true
+  /** What fails at its root fails its start. */
+  readonly refused = false
   readonly #hypervisor: Hypervisor
   readonly #patienceMs: number
   readonly #stopped = new Deferred<caisson.launch.v1.StopReason>()

@@ -20,9 +20,11 @@ export interface Sandbox extends Disposable {
   readonly countsInside: boolean
   /**
    * Gives it its root and limits, and starts its clocks. `record` puts down that the program may run from now on: called as late as that is
-   * true, and done before this resolves.
+   * true, and done before this resolves. Then the agent may be given a program, which it executes once the root stands.
    */
   start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string, record: () => Promise<void>): Promise<void>
+  /** Its root could not be made, so that nothing was executed; `lost` has rejected with the reason. */
+  readonly refused: boolean
   /** Kills the payload. The first reason wins, the host's own included. */
   stop(reason: caisson.launch.v1.StopReason): void
   /** The payload was killed, and why; never settles otherwise. */

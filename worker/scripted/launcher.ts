@@ -3,6 +3,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { encodeFrame, FrameDecoder } from '../../proto/frame.js'
 import { caisson } from '../../proto/messages.js'
+import { Deferred } from '../deferred.js'
 import { type Script, ScriptedAgent } from './agent.js'
 
 const { Request, Event, StopReason } = caisson.launch.v1
@@ -59,6 +60,7 @@ class ScriptedSandbox {
   #agentSocket: Socket | undefined
   #agent: ScriptedAgent | undefined
   #reason: caisson.launch.v1.StopReason = 0
+  readonly #rooted = new Deferred<void>()
 
   constructor(
     private readonly launcher: ScriptedLauncher,
@@ -105,9 +107,11 @@ class ScriptedSandbox {
     this.launcher.starts.push(start)
     const failed = this.launcher.failStart
     this.#reply(failed ? { failed } : { started: { tookUs: 1 } })
+    if (!failed) this.#rooted.resolve()
   }
 
   async #script(agent: ScriptedAgent, exec: caisson.agent.v1.IExec): Promise<void> {
+    await this.#rooted.promise
     const [name = ''] = exec.args ?? []
     if (name.startsWith('stop:')) return this.stop(Number(name.slice('stop:'.length)))
     await this.scripts[name]?.(agent, exec)

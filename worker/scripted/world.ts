@@ -46,6 +46,9 @@ const limits = {
 }
 
 export class World implements AsyncDisposable {
+  /** The worker's word for which images it has. */
+  atHand: [reference: string, digest: string][] = []
+
   private constructor(
     /** What the worker logged as errors. */
     readonly logged: string[],
@@ -76,12 +79,13 @@ export class World implements AsyncDisposable {
       runs: new Runs(client, queues),
       inbox,
       credentials: { of: async () => undefined },
-      images: { prepare },
+      images: { prepare, atHand: () => world.atHand },
       pool: new Pool(
         () => prepareContainer(launcher.path),
         { least: 2, most: 4, parallel: 2 },
         () => {},
       ),
+      startsAtOnce: true,
       maxLowers,
       capacity: new Capacity({ cpuMillis: 1000, memoryBytes: 1 << 30 }, 100),
       share: shareOf,
@@ -89,8 +93,9 @@ export class World implements AsyncDisposable {
       log,
     }
     const intake = new Intake(host, 'container', redis.connect())
+    const world = new World(logged, redis, launcher, host, intake, new Submissions(redis.connect(), queues), inbox, folder)
     void intake.serve()
-    return new World(logged, redis, launcher, host, intake, new Submissions(redis.connect(), queues), inbox, folder)
+    return world
   }
 
   async submit(spec: caisson.v1.IRunSpec, over: caisson.v1.ILimits = {}): Promise<string> {

@@ -9,15 +9,18 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{SocketFlags, accept_with};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
-/// What the launcher opened: a listening socket, then the payload cgroup's `cgroup.procs` files.
+/// What the launcher opened: a listening socket, an eventfd that it writes to when the root is mounted, and then the payload cgroup's
+/// `cgroup.procs` files.
 const LISTENER: RawFd = 3;
+const ROOTED: RawFd = 4;
 
 pub fn run(cgroup_fds: u8) -> Result<(), AgentError> {
     kernel::prctl(libc::PR_SET_DUMPABLE, 0).map_err(AgentError::Undumpable)?;
-    let first = LISTENER + 1;
+    let first = ROOTED + 1;
     let end = first + RawFd::from(cgroup_fds);
     kernel::close_from(end).map_err(AgentError::Inherited)?;
     let listener = inherited(LISTENER)?;
+    let rooted = inherited(ROOTED)?;
     let cgroups = (first..end).map(inherited).collect::<Result<_, _>>()?;
     let walls = Walls {
         cgroups,
@@ -28,7 +31,7 @@ pub fn run(cgroup_fds: u8) -> Result<(), AgentError> {
     let stream = accept_with(&listener, SocketFlags::CLOEXEC).map_err(AgentError::Accept)?;
     drop(listener);
     let channel = Channel::new(stream).map_err(AgentError::Accept)?;
-    Session::new(channel, walls, prepared, None).serve()
+    Session::new(channel, walls, prepared, None).after(rooted).serve()
 }
 
 fn inherited(number: RawFd) -> Result<OwnedFd, AgentError> {

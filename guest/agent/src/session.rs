@@ -77,6 +77,8 @@ pub struct Session {
     turn: usize,
     /// In a microVM.
     guest: Option<Rc<Guest>>,
+    /// In a container, until the launcher has said by it that the root is mounted.
+    unrooted: Option<OwnedFd>,
     /// The machine could not be set up: nothing can be executed.
     unusable: Option<Failure>,
 }
@@ -93,7 +95,16 @@ impl Session {
             set_up: false,
             turn: 0,
             guest: guest.map(Rc::new),
+            unrooted: None,
             unusable: None,
+        }
+    }
+
+    /// The first program waits until `rooted`, an eventfd, can be read.
+    pub fn after(self, rooted: OwnedFd) -> Self {
+        Self {
+            unrooted: Some(rooted),
+            ..self
         }
     }
 
@@ -205,6 +216,10 @@ impl Session {
         if self.processes.len() == MAX_PROCESSES {
             let message = format!("exec: this sandbox has {MAX_PROCESSES} processes, at most");
             return Err(Failure::explained(Step::Request, Errno::AGAIN, message));
+        }
+        if let Some(rooted) = self.unrooted.take() {
+            // A launcher that cannot mount it ends this process.
+            rustix::io::read(&rooted, &mut [0; 8]).at(Step::Root, "wait for the root")?;
         }
         let root = clone_root()?;
         let prepared = self.prepared.take().unwrap_or_else(|| payload::prepare(&self.walls))?;

@@ -15,6 +15,8 @@ use crate::spec;
 use crate::step::{At, Failure, Step};
 use crate::uids::UidRange;
 use crate::walls::Walls;
+use rustix::event::{EventfdFlags, eventfd};
+use rustix::io::write;
 use rustix::mount::MountFlags;
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -60,6 +62,8 @@ pub struct Sandbox {
     unused: Option<Scratch>,
     stage: Stage,
     layers: Vec<Arc<Layer>>,
+    /// By which the agent learns that its root is mounted.
+    rooted: OwnedFd,
     oom: OomEvent,
     group: Group,
     pub channel: Channel,
@@ -76,7 +80,8 @@ impl Sandbox {
         let group = launcher.cgroups.group(&id)?;
         let scratch = launcher.scratches.make(&id, disk_bytes, uids.first)?;
         let stage = launcher.stages.stage(&id)?;
-        let process = start_agent(launcher, &group, &uids, &listener)?;
+        let rooted = eventfd(0, EventfdFlags::CLOEXEC).at(Step::TellAgent)?;
+        let process = start_agent(launcher, &group, &uids, [&listener, &rooted])?;
         Ok(Self {
             mount_namespace: process.namespace("mnt")?,
             user_namespace: process.namespace("user")?,
@@ -85,6 +90,7 @@ impl Sandbox {
             unused: None,
             stage,
             layers: Vec::new(),
+            rooted,
             oom: group.payload.oom_event()?,
             group,
             channel,
@@ -128,7 +134,7 @@ impl Walls for Sandbox {
         self.launcher
             .namespaces
             .inside(&self.mount_namespace, || mounts::attach(&root, Path::new("/rootfs")))?;
-        Ok(())
+        write(&self.rooted, &1u64.to_ne_bytes()).at(Step::TellAgent).map(drop)
     }
 
     fn tidy(&mut self) {
@@ -150,9 +156,9 @@ impl Walls for Sandbox {
     }
 }
 
-fn start_agent(launcher: &Launcher, group: &Group, uids: &UidRange, listener: &OwnedFd) -> Result<Process, Failure> {
+fn start_agent(launcher: &Launcher, group: &Group, uids: &UidRange, own: [&OwnedFd; 2]) -> Result<Process, Failure> {
     let doors = group.payload.doors()?;
-    let descriptors: Vec<BorrowedFd<'_>> = [listener].into_iter().chain(&doors).map(AsFd::as_fd).collect();
+    let descriptors: Vec<BorrowedFd<'_>> = own.into_iter().chain(&doors).map(AsFd::as_fd).collect();
     let count = CString::new(doors.len().to_string())
         .map_err(|_| rustix::io::Errno::INVAL)
         .at(Step::Exec)?;

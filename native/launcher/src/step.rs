@@ -63,6 +63,7 @@ steps! {
     DressUpper => "dress upper folder",
     MountOverlay => "mount overlay",
     MakeChannel => "make channel",
+    TellAgent => "tell the agent of its root",
     Clone => "clone",
     MapIds => "map ids",
     WaitForParent => "wait for parent",

@@ -3,6 +3,7 @@ use crate::host::{give, make_cgroup, make_user_namespace, set_mode};
 use caisson_frame::agent::{AgentFrame, Credit, Exec, Exited, Failed, HostFrame, Input, Rlimits, Setup, Signal, Stream};
 use caisson_frame::agent::{agent_frame, exited::End, host_frame};
 use caisson_frame::{read_frame, write_frame};
+use rustix::event::{EventfdFlags, eventfd};
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -51,7 +52,8 @@ impl Sandbox {
         let procs = cgroup
             .iter()
             .map(|path| File::options().write(true).open(path.join("cgroup.procs")).unwrap().into());
-        let given: Vec<OwnedFd> = std::iter::once(listener.into()).chain(procs).collect();
+        let rooted = eventfd(1, EventfdFlags::CLOEXEC).unwrap();
+        let given: Vec<OwnedFd> = [listener.into(), rooted].into_iter().chain(procs).collect();
 
         let user_namespace = make_user_namespace();
         let mut command = Command::new("nsenter");
@@ -79,7 +81,7 @@ impl Sandbox {
                 within_reach(folder.path(), Path::new(env!("CARGO_BIN_EXE_caisson-agent"))),
             )
             .env("IMAGE", commands)
-            .env("CGROUPS", (given.len() - 1).to_string())
+            .env("CGROUPS", (given.len() - 2).to_string())
             .stdin(Stdio::null());
         give(&mut command, given);
         let init = command.spawn().unwrap();
