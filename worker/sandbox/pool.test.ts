@@ -31,7 +31,7 @@ class Maker {
       agent,
       setup: undefined,
       countsInside: false,
-    refused: false,
+      refused: false,
       lost: lost.promise,
       stopped: new Deferred<caisson.launch.v1.StopReason>().promise,
       start: unused,
