@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Redis } from 'ioredis'
 import { bullPrefix, jobId } from '../proto/job.js'
 import { retentionKey, runsKey, startDeadlinesKey, stateKey, workerKey, workersKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { readEvents } from '../redis/events.js'
 import { Inbox } from '../redis/inbox.js'
 import { Lease } from '../redis/lease.js'
-import { Queues } from '../redis/queue.js'
-import { Runs } from '../redis/runs.js'
-import { type ScratchRedis, scratchRedis, takeRun } from '../redis/scratch.js'
-import { Submissions } from '../redis/submissions.js'
+import { takeRun } from '../redis/scratch.js'
+import { ScratchRuns } from '../redis/scratchRuns.js'
 import { StreamTail } from '../redis/tail.js'
 import { verdictOf } from '../redis/verdicts.js'
 import { heartbeatExpiryMs, Workers } from '../redis/workers.js'
@@ -19,23 +16,13 @@ import { Sweeper } from './sweeper.js'
 
 const { State, Outcome, Effect } = caisson.v1
 
-let scratch: ScratchRedis
-let redis: Redis
-let queues: Queues
-let runs: Runs
-let submissions: Submissions
-let workers: Workers
-let sweeper: Sweeper
+const scratch = await ScratchRuns.open()
+const { redis, queues, runs, submissions } = scratch
+const workers = new Workers(redis)
+const newSweeper = () => new Sweeper({ redis, lease: new Lease(redis, 'lease', 1_000), queues, runs, submissions, workers })
+const sweeper = newSweeper()
 
 before(async () => {
-  scratch = await scratchRedis()
-  redis = scratch.connect()
-  queues = new Queues(redis)
-  await queues.ready()
-  runs = new Runs(redis, queues)
-  submissions = new Submissions(redis, queues)
-  workers = new Workers(redis)
-  sweeper = newSweeper()
   // Until the grace of a Redis that has just started is over.
   await sweeper.pass()
   for (let waited = 0; waited < heartbeatExpiryMs + 1_000; waited += 1_000) {
@@ -43,19 +30,9 @@ before(async () => {
     await sweeper.pass()
   }
 })
-after(async () => {
-  await queues.close()
-  await scratch[Symbol.asyncDispose]()
-})
+after(() => scratch[Symbol.asyncDispose]())
 
-const newSweeper = () => new Sweeper({ redis, lease: new Lease(redis, 'lease', 1_000), queues, runs, submissions, workers })
-
-async function submitted(spec: caisson.v1.IRunSpec = {}): Promise<string> {
-  const run = { limits: {}, queue: 'container' as const, idempotencyKey: '', retentionMs: 60_000, message: '', maxWaiting: 1e6 }
-  const created = await submissions.create({ ...run, spec: { image: 'i', ...spec } })
-  assert.equal(created.outcome, 'created')
-  return 'runId' in created ? created.runId : ''
-}
+const submitted = (spec: caisson.v1.IRunSpec = {}) => scratch.created({ spec: { image: 'i', ...spec } })
 
 async function claimed(workerId: string, spec: caisson.v1.IRunSpec = {}, attempt = 1): Promise<string> {
   const runId = await submitted(spec)
@@ -116,7 +93,7 @@ describe('a worker that is gone', () => {
   })
 
   test('input that was taken cannot be given to another attempt', async () => {
-    const tail = new StreamTail(scratch.connect('tail'), redis)
+    const tail = new StreamTail(scratch.server.connect('tail'), redis)
     const inbox = new Inbox(redis, tail)
     const runId = await claimed('gone', { stdinAttach: true, retryAfterStart: true })
     await runs.starting(runId, 1, 'x')
@@ -156,29 +133,12 @@ describe('the queue', () => {
     await queues.remove('container', runId, 1)
     await sweeper.pass()
     assert.equal(await hasJob(runId, 1), 1)
-    assert.equal(await queues.condition('container', runId, 1), 'waiting')
-  })
-
-  test('a job that was taken and then abandoned comes back', async () => {
-    const runId = await submitted()
-    const key = `${bullPrefix}:container:${jobId(runId, 1)}`
-    await redis.lrem(`${bullPrefix}:container:wait`, 0, jobId(runId, 1))
-    await redis.lpush(`${bullPrefix}:container:active`, jobId(runId, 1))
-    await redis.hset(key, 'processedOn', Date.now())
-    await redis.set(`${key}:lock`, 'token', 'PX', 60_000)
-    await sweeper.pass()
-    assert.equal(await queues.condition('container', runId, 1), 'taken')
-    await redis.del(`${key}:lock`)
-    await sweeper.pass()
-    assert.equal(await queues.condition('container', runId, 1), 'waiting')
   })
 })
 
 describe('retention', () => {
   test('what has expired leaves the indices', async () => {
-    const run = { limits: {}, queue: 'container' as const, idempotencyKey: '', retentionMs: 20, message: '', maxWaiting: 1e6 }
-    const created = await submissions.create({ ...run, spec: { image: 'i' } })
-    const runId = 'runId' in created ? created.runId : ''
+    const runId = await scratch.created({ retentionMs: 20 })
     await submissions.cancel(runId)
     assert.notEqual(await redis.zscore(runsKey, runId), null)
     await sleep(60)

@@ -121,7 +121,7 @@ export class Sweeper {
     await submissions.close(runId, lost.attempt, name, verdict)
   }
 
-  /** Queued runs, some in each pass: one whose job is missing, or was taken by a worker that died before it claimed, gets it again. */
+  /** Queued runs, some in each pass: one whose job is missing gets it again. */
   async #restoreJobs(): Promise<void> {
     const { redis } = this.parts
     const from = this.#queuedAfter === '' ? '-' : `(${this.#queuedAfter}`
@@ -135,12 +135,10 @@ export class Sweeper {
     const [attempt, queue] = await redis.hmget(runKey(runId), 'attempt', 'queue')
     if (!attempt || !queue) return void (await redis.zrem(stateKey('QUEUED'), runId))
     const name = queueName(Buffer.from(queue))
-    const condition = await queues.condition(name, runId, Number(attempt))
-    if (condition === 'waiting' || condition === 'taken') return
-    if (condition === 'abandoned') await queues.remove(name, runId, Number(attempt))
+    if (await queues.has(name, runId, Number(attempt))) return
     const run = await runs.get(runId)
     const restored = run?.spec && (await submissions.enqueue(runId, run.attempt, name, run.spec))
-    if (restored) log.info('a queued run has its job again', { runId, condition })
+    if (restored) log.info('a queued run has its job again', { runId })
   }
 
   async #queueOf(runId: string) {

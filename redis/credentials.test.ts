@@ -1,51 +1,28 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { after, before, test } from 'node:test'
-import type { Redis } from 'ioredis'
+import { after, test } from 'node:test'
 import { credentialKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { Seal } from '../proto/seal.js'
 import { Credentials } from './credentials.js'
-import { Queues } from './queue.js'
-import { Runs } from './runs.js'
-import { type ScratchRedis, scratchRedis, takeRun } from './scratch.js'
-import { Submissions } from './submissions.js'
+import { takeRun } from './scratch.js'
+import { ScratchRuns } from './scratchRuns.js'
 import { verdictOf } from './verdicts.js'
 
 const { Effect } = caisson.v1
 const placement = { workerId: 'w1', backend: caisson.v1.Backend.BACKEND_CONTAINER }
 const seal = new Seal(randomBytes(32))
 
-let scratch: ScratchRedis
-let redis: Redis
-let queues: Queues
-let runs: Runs
-let submissions: Submissions
-let credentials: Credentials
+const scratch = await ScratchRuns.open()
+const { redis, runs, submissions } = scratch
+const credentials = new Credentials(redis)
+after(() => scratch[Symbol.asyncDispose]())
 
-before(async () => {
-  scratch = await scratchRedis()
-  redis = scratch.connect()
-  queues = new Queues(redis)
-  await queues.ready()
-  runs = new Runs(redis, queues)
-  submissions = new Submissions(redis, queues)
-  credentials = new Credentials(redis)
-})
-after(async () => {
-  await queues.close()
-  await scratch[Symbol.asyncDispose]()
-})
-
-async function submitted(spec: caisson.v1.IRunSpec = {}, secret = 'hush'): Promise<string> {
-  const answer = await submissions.create({
-    ...{ spec: { image: 'alpine', ...spec }, limits: { wallMs: 1000 }, queue: 'container', idempotencyKey: '', message: '' },
-    ...{ retentionMs: 60_000, maxWaiting: 1000 },
+const submitted = (spec: caisson.v1.IRunSpec = {}, secret = 'hush') =>
+  scratch.created({
+    spec: { image: 'alpine', ...spec },
     ...(secret !== '' && { sealCredential: (runId: string) => seal.close(Buffer.from(secret), runId) }),
   })
-  assert.ok(answer.outcome === 'created')
-  return answer.runId
-}
 
 async function read(runId: string): Promise<string | undefined> {
   const sealed = await credentials.of(runId)

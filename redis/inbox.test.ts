@@ -1,58 +1,28 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Redis } from 'ioredis'
 import { inboxKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { Inbox, type Message, mostWaitingBytes, mostWaitingMessages } from './inbox.js'
-import { Queues } from './queue.js'
-import { Runs } from './runs.js'
-import { type ScratchRedis, scratchRedis, takeRun } from './scratch.js'
-import { Submissions } from './submissions.js'
+import { takeRun } from './scratch.js'
+import { ScratchRuns } from './scratchRuns.js'
 import { StreamTail } from './tail.js'
 import { verdictOf } from './verdicts.js'
 
-let scratch: ScratchRedis
-let redis: Redis
-let queues: Queues
-let runs: Runs
-let submissions: Submissions
-let tail: StreamTail
-let inbox: Inbox
-
-before(async () => {
-  scratch = await scratchRedis()
-  redis = scratch.connect()
-  queues = new Queues(redis)
-  await queues.ready()
-  runs = new Runs(redis, queues)
-  submissions = new Submissions(redis, queues)
-  tail = new StreamTail(scratch.connect('tail'), redis)
-  inbox = new Inbox(redis, tail)
-})
-after(async () => {
+const scratch = await ScratchRuns.open()
+const { redis, runs, submissions } = scratch
+const tail = new StreamTail(scratch.server.connect('tail'), redis)
+const inbox = new Inbox(redis, tail)
+after(() => {
   tail.close()
-  await queues.close()
-  await scratch[Symbol.asyncDispose]()
+  return scratch[Symbol.asyncDispose]()
 })
 
 const placement = { workerId: 'w1' }
 const forever = () => new AbortController().signal
 
 async function attached(stdinAttach = true): Promise<string> {
-  const spec = { image: 'i', ...(stdinAttach && { stdinAttach }) }
-  const run = {
-    spec,
-    limits: {},
-    queue: 'container' as const,
-    idempotencyKey: '',
-    retentionMs: 60_000,
-    message: '',
-    maxWaiting: 1000,
-  }
-  const created = await submissions.create(run)
-  assert.equal(created.outcome, 'created')
-  const runId = 'runId' in created ? created.runId : ''
+  const runId = await scratch.created({ spec: { image: 'i', ...(stdinAttach && { stdinAttach }) } })
   assert.ok(await takeRun(runs, runId, placement))
   assert.ok(await runs.starting(runId, 1, 'sha256:1'))
   return runId

@@ -11,8 +11,6 @@ export interface JobAddition {
   args: Argument[]
 }
 
-export type JobCondition = 'waiting' | 'taken' | 'abandoned' | 'missing'
-
 /** One BullMQ queue per backend over one connection. */
 export class Queues {
   readonly #queues: Record<QueueName, Queue<JobData>>
@@ -57,20 +55,12 @@ export class Queues {
     return { keys, args: [script, ...prepared.slice(numberOfKeys).map(asArgument)] }
   }
 
-  /** abandoned: taken by a worker that does not hold its lock any more. */
-  async condition(name: QueueName, runId: string, attempt: number): Promise<JobCondition> {
-    const key = this.#queues[name].toKey(jobId(runId, attempt))
-    const [exists, taken, locked] = await Promise.all([
-      this.redis.exists(key),
-      this.redis.hexists(key, 'processedOn'),
-      this.redis.exists(`${key}:lock`),
-    ])
-    if (exists === 0) return 'missing'
-    if (taken === 0) return 'waiting'
-    return locked === 1 ? 'taken' : 'abandoned'
+  /** A queued run whose job is not there is never taken. */
+  async has(name: QueueName, runId: string, attempt: number): Promise<boolean> {
+    return (await this.redis.exists(this.#queues[name].toKey(jobId(runId, attempt)))) === 1
   }
 
-  /** A job that has become pointless. One that a worker holds is left to it: it finds that there is nothing to claim. */
+  /** A job that has become pointless. One that a worker has just taken is left to it: it finds that there is nothing to do. */
   async remove(name: QueueName, runId: string, attempt: number): Promise<void> {
     await this.#queues[name].remove(jobId(runId, attempt))
   }

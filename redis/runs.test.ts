@@ -2,59 +2,26 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { Redis } from 'ioredis'
 import { eventsKey, runKey, stateKey, workerRunsKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { isStateName, stateNames, stateNumber, transitions } from '../proto/state.js'
 import { readEvents } from './events.js'
-import { Queues } from './queue.js'
-import { type AtHand, Runs } from './runs.js'
-import { type ScratchRedis, scratchRedis, takeRun } from './scratch.js'
-import { type NewRun, Submissions } from './submissions.js'
+import type { AtHand } from './runs.js'
+import { takeRun } from './scratch.js'
+import { aRun, ScratchRuns } from './scratchRuns.js'
+import type { NewRun } from './submissions.js'
 import { verdictOf } from './verdicts.js'
 
 const { State, Stream, Outcome, Effect } = caisson.v1
 const placement = { workerId: 'w1', backend: caisson.v1.Backend.BACKEND_CONTAINER }
 const exited = verdictOf('EXITED', Effect.COMPLETED, '')
 
-let scratch: ScratchRedis
-let redis: Redis
-let queues: Queues
-let runs: Runs
-let submissions: Submissions
-
-before(async () => {
-  scratch = await scratchRedis()
-  redis = scratch.connect()
-  queues = new Queues(redis)
-  await queues.ready()
-  runs = new Runs(redis, queues)
-  submissions = new Submissions(redis, queues)
-})
-after(async () => {
-  await queues.close()
-  await scratch[Symbol.asyncDispose]()
-})
-
-const aRun = (over: Partial<NewRun> = {}): NewRun => ({
-  spec: { image: 'oci:/images/a', args: ['true'] },
-  limits: { wallMs: 1000 },
-  queue: 'container',
-  idempotencyKey: '',
-  retentionMs: 60_000,
-  message: '',
-  maxWaiting: 1_000_000,
-  ...over,
-})
-
-async function created(over: Partial<NewRun> = {}): Promise<string> {
-  const answer = await submissions.create(aRun(over))
-  assert.equal(answer.outcome, 'created')
-  return answer.outcome === 'created' ? answer.runId : ''
-}
+const scratch = await ScratchRuns.open()
+const { redis, runs, submissions } = scratch
+after(() => scratch[Symbol.asyncDispose]())
 
 async function running(over: Partial<NewRun> = {}): Promise<string> {
-  const runId = await created(over)
+  const runId = await scratch.created(over)
   assert.ok(await takeRun(runs, runId, placement))
   assert.ok(await runs.starting(runId, 1, 'sha256:00'))
   assert.ok(await runs.running(runId, 1))
@@ -74,7 +41,7 @@ const statesOf = async (runId: string) =>
 describe('the way of a run', () => {
   test('from the queue to its verdict, through BullMQ', async () => {
     const spec = { image: 'oci:/i', args: ['sh', '-c', 'x'], env: { A: '1', ['__proto__']: 'kept' }, labels: { team: 'x' } }
-    const runId = await created({ spec })
+    const runId = await scratch.created({ spec })
     const claimed = await takeRun(runs, runId, placement)
     assert.deepEqual(claimed?.spec.args, spec.args)
     assert.equal(Object.getOwnPropertyDescriptor(claimed?.spec.env ?? {}, '__proto__')?.value, 'kept')
@@ -99,9 +66,9 @@ describe('the way of a run', () => {
   })
 
   test('a lower priority number is taken first', async () => {
-    const late = await created({ queue: 'microvm', spec: { image: 'i', priority: 1_000_000 } })
-    const middle = await created({ queue: 'microvm', spec: { image: 'i', priority: 7 } })
-    const first = await created({ queue: 'microvm' })
+    const late = await scratch.created({ queue: 'microvm', spec: { image: 'i', priority: 1_000_000 } })
+    const middle = await scratch.created({ queue: 'microvm', spec: { image: 'i', priority: 7 } })
+    const first = await scratch.created({ queue: 'microvm' })
     const order: (string | undefined)[] = []
     for (let i = 0; i < 3; i++) order.push((await runs.take('microvm', `t${i}`, 30_000, placement)).run?.runId)
     assert.deepEqual(order, [first, middle, late])
@@ -127,7 +94,7 @@ describe('a run that can start at once', () => {
   before(() => takeRun(runs, 'whatever waits', placement))
 
   test('is STARTING as soon as it is taken, also where the answer was lost', async () => {
-    const runId = await created({ spec, limits })
+    const runId = await scratch.created({ spec, limits })
     for (let tries = 0; tries < 2; tries++) {
       const { run } = await take('once')
       assert.deepEqual([run?.runId, run?.startingWith], [runId, 'sha256:aa'])
@@ -148,7 +115,7 @@ describe('a run that can start at once', () => {
     ['too little memory', {}, { memoryBytes: 999 }],
   ] as [string, Partial<NewRun>, Partial<AtHand>][]) {
     test(`is PREPARING with ${why}`, async () => {
-      const runId = await created({ spec, limits, ...over })
+      const runId = await scratch.created({ spec, limits, ...over })
       const { run } = await take(why, atHand)
       assert.deepEqual([run?.runId, run?.startingWith], [runId, ''])
       assert.deepEqual(await statesOf(runId), ['QUEUED', 'PREPARING'])
@@ -189,7 +156,7 @@ describe('fencing', () => {
 
   test('one job is taken once, and also where the same request comes again', async () => {
     await takeRun(runs, 'none', placement)
-    const runId = await created()
+    const runId = await scratch.created()
     const takes = await Promise.all([1, 2, 3].map((i) => runs.take('container', `one${i}`, 30_000, placement)))
     assert.deepEqual(
       takes.flatMap(({ run }) => run?.runId ?? []),
@@ -204,7 +171,7 @@ describe('fencing', () => {
     const jobs = () => redis.keys('caisson:bull:container:r*')
     await takeRun(runs, 'none', placement)
     const before = (await jobs()).length
-    const runId = await created()
+    const runId = await scratch.created()
     assert.ok(await takeRun(runs, runId, placement))
     assert.ok(await runs.requeue(runId, 1, 'again'))
     assert.ok(!(await jobs()).some((key) => key.endsWith(`${runId}-1`)))
@@ -215,7 +182,7 @@ describe('fencing', () => {
   })
 
   test('three attempts, not four', async () => {
-    const runId = await created()
+    const runId = await scratch.created()
     for (const attempt of [1, 2]) {
       assert.equal((await takeRun(runs, runId, placement))?.attempt, attempt)
       assert.ok(await runs.requeue(runId, attempt, 'again'))
@@ -239,7 +206,7 @@ test('whatever is called in whatever order, states change only as the table allo
   const steps = fc.array(fc.tuple(fc.nat(operations.length - 1), fc.integer({ min: 1, max: 4 })), { maxLength: 12 })
   await fc.assert(
     fc.asyncProperty(steps, async (steps) => {
-      const runId = await created()
+      const runId = await scratch.created()
       for (const [operation, attempt] of steps) await operations[operation]?.(runId, attempt)
       const run = await runs.get(runId)
       const states = (await statesOf(runId)).filter(isStateName)
@@ -297,7 +264,7 @@ test('Redis is killed and restarted while an attempt writes: no byte is lost or 
     }
   })()
   await new Promise((resolve) => setTimeout(resolve, 30))
-  await scratch.restart(300)
+  await scratch.server.restart(300)
   await writer
   assert.equal((await outputOf(runId)).toString(), Array.from({ length: 400 }, (_, i) => `${i} `).join(''))
   assert.ok(await runs.end(runId, 1, exited))

@@ -1,56 +1,22 @@
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
-import type { Redis } from 'ioredis'
+import { after, describe, test } from 'node:test'
 import { idempotencyKey, runKey, runsKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
-import { Queues } from './queue.js'
-import { Runs } from './runs.js'
-import { type ScratchRedis, scratchRedis, takeRun } from './scratch.js'
-import { type NewRun, Submissions } from './submissions.js'
+import { takeRun } from './scratch.js'
+import { aRun, ScratchRuns } from './scratchRuns.js'
+import type { NewRun } from './submissions.js'
 import { verdictOf } from './verdicts.js'
 
 const { Outcome, Effect } = caisson.v1
 const placement = { workerId: 'w1', backend: caisson.v1.Backend.BACKEND_CONTAINER }
 const exited = verdictOf('EXITED', Effect.COMPLETED, '')
 
-let scratch: ScratchRedis
-let redis: Redis
-let queues: Queues
-let runs: Runs
-let submissions: Submissions
-
-before(async () => {
-  scratch = await scratchRedis()
-  redis = scratch.connect()
-  queues = new Queues(redis)
-  await queues.ready()
-  runs = new Runs(redis, queues)
-  submissions = new Submissions(redis, queues)
-})
-after(async () => {
-  await queues.close()
-  await scratch[Symbol.asyncDispose]()
-})
-
-const aRun = (over: Partial<NewRun> = {}): NewRun => ({
-  spec: { image: 'oci:/images/a', args: ['true'] },
-  limits: { wallMs: 1000 },
-  queue: 'container',
-  idempotencyKey: '',
-  retentionMs: 60_000,
-  message: '',
-  maxWaiting: 1_000_000,
-  ...over,
-})
-
-async function created(over: Partial<NewRun> = {}): Promise<string> {
-  const answer = await submissions.create(aRun(over))
-  assert.equal(answer.outcome, 'created')
-  return answer.outcome === 'created' ? answer.runId : ''
-}
+const scratch = await ScratchRuns.open()
+const { redis, runs, submissions } = scratch
+after(() => scratch[Symbol.asyncDispose]())
 
 async function running(over: Partial<NewRun> = {}): Promise<string> {
-  const runId = await created(over)
+  const runId = await scratch.created(over)
   assert.ok(await takeRun(runs, runId, placement))
   assert.ok(await runs.starting(runId, 1, 'sha256:00'))
   assert.ok(await runs.running(runId, 1))
@@ -79,19 +45,19 @@ describe('idempotency', () => {
 
   test('the key lives as long as its run', async () => {
     const spec = { image: 'i' }
-    const runId = await created({ idempotencyKey: 'k2', spec })
+    const runId = await scratch.created({ idempotencyKey: 'k2', spec })
     assert.equal(await redis.pttl(idempotencyKey('k2')), -1)
     await takeRun(runs, runId, placement)
     await runs.end(runId, 1, exited)
     assert.ok((await redis.pttl(idempotencyKey('k2'))) > 0)
     assert.equal(await submissions.delete(runId), 'deleted')
-    assert.notEqual(await created({ idempotencyKey: 'k2', spec }), runId)
+    assert.notEqual(await scratch.created({ idempotencyKey: 'k2', spec }), runId)
   })
 })
 
 describe('the end without a worker', () => {
   test('a start deadline that passed is found at the claim', async () => {
-    const runId = await created({ spec: { image: 'i', startWithinMs: 1 } })
+    const runId = await scratch.created({ spec: { image: 'i', startWithinMs: 1 } })
     await new Promise((resolve) => setTimeout(resolve, 5))
     assert.equal(await takeRun(runs, runId, placement), undefined)
     const run = await runs.get(runId)
@@ -100,7 +66,7 @@ describe('the end without a worker', () => {
   })
 
   test('cancel: a queued run ends at once, a running one is told once, an ended one is over', async () => {
-    const queued = await created()
+    const queued = await scratch.created()
     assert.equal(await submissions.cancel(queued), 'ended')
     assert.equal((await runs.get(queued))?.verdict?.outcome, Outcome.CANCELLED)
     assert.equal(await takeRun(runs, queued, placement), undefined)
