@@ -22,7 +22,8 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::process::ExitCode;
 
 const FIRST_LAYER: RawFd = 3;
-const MAX_LAYERS: usize = 400;
+/// As many as a manifest may have.
+const MAX_LAYERS: usize = 1000;
 const MAX_MOST: usize = 100;
 /// For more names than are compared: not an error of ours, so it has a code of its own.
 const TOO_MANY: u8 = 3;
