@@ -28,6 +28,7 @@ export interface Battle {
   isHere: boolean
   /** Empty: all that are offered. */
   backends: BackendName[]
+  patience: number
   signal: AbortSignal
   tell: (result: Result) => void
 }

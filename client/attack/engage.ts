@@ -23,6 +23,8 @@ export interface Field {
   canaries: Canaries
   /** The worker is on this host: what a run leaves behind shows in /proc. */
   isHere: boolean
+  /** A slow machine gives the programs this many times as long. */
+  patience: number
   signal: AbortSignal
 }
 
@@ -30,7 +32,7 @@ export async function engage(field: Field, attack: Attack): Promise<Result> {
   const word = randomBytes(8).toString('hex')
   const started = performance.now()
   const seen = await watch(field, attack, word)
-  const leftovers = field.isHere ? await leftBehind(word) : []
+  const leftovers = field.isHere ? await leftBehind(word, field.patience) : []
   const harm = [...(await field.canaries.harm()), ...leftovers]
   return judge(attack, field.offer.backend, { ...seen, harm, ms: Math.round(performance.now() - started) })
 }
@@ -56,14 +58,14 @@ async function watch(field: Field, attack: Attack, word: string): Promise<Omit<S
 }
 
 function specOf(
-  { image, offer }: Field,
+  { image, offer, patience }: Field,
   args: string[],
   tag: Attack['image'],
   limits: Limits,
   env: Record<string, string>,
 ): RunSpec {
   const isolation: Isolation = offer.backend === 'container' ? 'CONTAINER' : 'MICROVM_REQUIRED'
-  const slowness = offer.accelerator === 'tcg' ? emulatedSlowness : 1
+  const slowness = patience * (offer.accelerator === 'tcg' ? emulatedSlowness : 1)
   const slowed = {
     ...limits,
     wallMs: (limits.wallMs ?? 0) * slowness,
@@ -101,8 +103,8 @@ async function follow({ caisson, signal }: Field, spec: RunSpec, whenHolding?: (
 }
 
 /** Processes with that word among their arguments, once there was time for them to go. */
-async function leftBehind(word: string): Promise<string[]> {
-  const deadline = Date.now() + leftoversMs
+async function leftBehind(word: string, patience: number): Promise<string[]> {
+  const deadline = Date.now() + leftoversMs * patience
   for (;;) {
     const left = await withWord(word)
     if (left.length === 0) return []

@@ -3,7 +3,7 @@
 import { chmod, mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import { attackAll, type Report } from '../attack/attack.js'
 import { Canaries } from '../attack/canaries.js'
 import { type Attack, readCorpus } from '../attack/corpus.js'
@@ -27,6 +27,7 @@ export interface AttackFlags {
   images?: string
   backend?: BackendName
   allowEmulation?: boolean
+  patience: number
 }
 
 export function addAttackFlags(command: Command): void {
@@ -39,6 +40,7 @@ export function addAttackFlags(command: Command): void {
     .addOption(new Option('--backend <name>', 'only this wall').choices(['container', 'microvm']))
     .option('--images <folder>', 'with --attack and --address: a folder of images of that service, which must be on this host')
     .option('--allow-emulation', 'with --attack: also a microVM that is only emulated')
+    .option('--patience <factor>', 'with --attack: a slow machine gives each program this many times as long', factor, 1)
 }
 
 export async function attack(flags: ConnectFlags & AttackFlags): Promise<number> {
@@ -83,12 +85,18 @@ async function onRunningService(
   return await attackAll({ ...common(flags, corpus, stops), caisson, image: `oci:${folder.path}`, canaries, isHere: true })
 }
 
-function common({ json, backend }: ConnectFlags & AttackFlags, corpus: Attack[], { first }: Stops) {
+function common({ json, backend, patience }: ConnectFlags & AttackFlags, corpus: Attack[], { first }: Stops) {
   if (!json) note(headline(corpus))
   const tell = (result: Result) => {
     if (!json) process.stdout.write(`${resultLine(result)}\n`)
   }
-  return { corpus, backends: backend === undefined ? [] : [backend], signal: first, tell }
+  return { corpus, backends: backend === undefined ? [] : [backend], patience, signal: first, tell }
+}
+
+function factor(text: string): number {
+  const value = Number(text)
+  if (!(value >= 1 && value <= 1000)) throw new InvalidArgumentError('a number from 1 to 1000')
+  return value
 }
 
 /** Readable for a worker, which is an ordinary user. */

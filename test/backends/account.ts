@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { describeVerdict, sh } from '../harness/finish.js'
 import { python } from '../harness/images.js'
+import { slowness } from '../harness/slowness.js'
 import { type Case, emulated, exited } from './case.js'
 
 const mebibyte = 1 << 20
@@ -17,11 +18,11 @@ export const account: Case[] = [
       exited(finished)
       const { usage, stages } = finished.verdict
       const text = describeVerdict(finished)
-      between(usage.wallUs, 490_000, 1_500_000, text)
-      between(stages.processUs, 490_000, 1_500_000, text)
-      between((usage.cpuUserUs ?? 0) + (usage.cpuSystemUs ?? 0), 0, emulated(finished) ? 1_000_000 : 200_000, text)
-      for (const stage of [stages.queuedUs, stages.sandboxUs]) between(stage, 1, 10_000_000, text)
-      between(stages.imageUs, 0, 60_000_000, text)
+      between(usage.wallUs, 490_000, 500_000 + 1_000_000 * slowness, text)
+      between(stages.processUs, 490_000, 500_000 + 1_000_000 * slowness, text)
+      between((usage.cpuUserUs ?? 0) + (usage.cpuSystemUs ?? 0), 0, emulated(finished) ? 1_000_000 : 200_000 * slowness, text)
+      for (const stage of [stages.queuedUs, stages.sandboxUs]) between(stage, 1, 10_000_000 * slowness, text)
+      between(stages.imageUs, 0, 60_000_000 * slowness, text)
     },
   },
   {
@@ -34,7 +35,7 @@ export const account: Case[] = [
     expect: (finished) => {
       exited(finished)
       const { cpuUserUs = 0, cpuSystemUs = 0 } = finished.verdict.usage
-      between(cpuUserUs + cpuSystemUs, 750_000, 2_000_000, describeVerdict(finished))
+      between(cpuUserUs + cpuSystemUs, 750_000, 1_000_000 + 1_000_000 * slowness, describeVerdict(finished))
     },
   },
   {

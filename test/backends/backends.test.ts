@@ -6,6 +6,7 @@ import type { BackendName, RunSpec } from '../../client/sdk/model.js'
 import { container, finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { knownOffers } from '../harness/offers.js'
+import { slowness } from '../harness/slowness.js'
 import { until } from '../harness/until.js'
 import { account } from './account.js'
 import type { Case } from './case.js'
@@ -35,8 +36,9 @@ for (const backend of columns) {
   for (const [topic, cases] of Object.entries(table)) {
     describe(`${backend}, ${topic}`, () => {
       for (const behaviour of cases) {
-        test(behaviour.name, { timeout: 120_000 }, async () => {
-          const spec = { ...container(behaviour.spec), isolation: isolation[backend] ?? 'CONTAINER' }
+        test(behaviour.name, { timeout: 120_000 * slowness }, async () => {
+          const limits = { wallMs: 60_000 * slowness, ...behaviour.spec.limits }
+          const spec = { ...container(behaviour.spec), limits, isolation: isolation[backend] ?? 'CONTAINER' }
           await behaviour.expect(await perform(behaviour, spec))
         })
       }

@@ -3,29 +3,30 @@
 import assert from 'node:assert/strict'
 import { describeVerdict, type Finished, sh } from '../harness/finish.js'
 import { python } from '../harness/images.js'
+import { slowness } from '../harness/slowness.js'
 import { type Case, evidence, exited, expectVerdict, says } from './case.js'
 
 const mebibyte = 1 << 20
 
 const within = (finished: Finished, wallMs: number): void =>
-  assert.ok((finished.verdict.usage.wallUs ?? 0) / 1000 < wallMs, `took ${describeVerdict(finished)}`)
+  assert.ok((finished.verdict.usage.wallUs ?? 0) / 1000 < wallMs * slowness, `took ${describeVerdict(finished)}`)
 
 const script = (text: string): string[] => ['-c', text]
 
 export const limits: Case[] = [
   {
     name: 'wall time',
-    spec: { args: ['sleep', '1000'], limits: { wallMs: 300 } },
+    spec: { args: ['sleep', '1000'], limits: { wallMs: 300 * slowness } },
     expect: (finished) => {
       expectVerdict(finished, { outcome: 'WALL_TIMEOUT', effect: 'STARTED' })
       assert.equal(finished.verdict.observed.wallExceeded, true)
-      assert.ok((finished.verdict.usage.wallUs ?? 0) >= 300_000)
+      assert.ok((finished.verdict.usage.wallUs ?? 0) >= 300_000 * slowness)
       within(finished, 1500)
     },
   },
   {
     name: 'cpu time',
-    spec: { args: sh('while :; do :; done'), limits: { cpuMs: 300, wallMs: 30_000 } },
+    spec: { args: sh('while :; do :; done'), limits: { cpuMs: 300, wallMs: 30_000 * slowness } },
     expect: (finished) => {
       expectVerdict(finished, { outcome: 'CPU_TIMEOUT', effect: 'STARTED' })
       assert.equal(finished.verdict.observed.cpuExceeded, true)
@@ -36,7 +37,7 @@ export const limits: Case[] = [
     name: 'cpu time of children that ended counts',
     spec: {
       args: sh('while :; do (i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done); done'),
-      limits: { cpuMs: 500, wallMs: 30_000 },
+      limits: { cpuMs: 500, wallMs: 30_000 * slowness },
     },
     expect: (finished) => expectVerdict(finished, { outcome: 'CPU_TIMEOUT', effect: 'STARTED' }),
   },
@@ -123,7 +124,7 @@ export const limits: Case[] = [
   },
   {
     name: 'a fork bomb',
-    spec: { args: sh('bomb() { bomb | bomb; }; bomb'), limits: { pids: 64, wallMs: 10_000, outputBytes: mebibyte } },
+    spec: { args: sh('bomb() { bomb | bomb; }; bomb'), limits: { pids: 64, wallMs: 10_000 * slowness, outputBytes: mebibyte } },
     expect: (finished) => {
       // How far it comes is its own affair; which limit ends it too. Nothing of it lives on.
       assert.ok(
@@ -135,7 +136,7 @@ export const limits: Case[] = [
   },
   {
     name: 'a fork bomb in the background of a program that ends',
-    spec: { args: sh('bomb() { bomb | bomb & }; bomb; exit 0'), limits: { pids: 64, wallMs: 10_000 } },
+    spec: { args: sh('bomb() { bomb | bomb & }; bomb; exit 0'), limits: { pids: 64, wallMs: 10_000 * slowness } },
     expect: exited,
   },
   {

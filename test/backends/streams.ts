@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { sh } from '../harness/finish.js'
+import { slowness } from '../harness/slowness.js'
 import { type Case, exited, expectVerdict, says } from './case.js'
 
 const mebibyte = 1 << 20
@@ -80,7 +81,7 @@ export const streams: Case[] = [
   },
   {
     name: 'a long input by Attach, piped to sha256sum',
-    spec: { args: ['sha256sum'], stdin: 'attach', limits: { wallMs: 600_000, cpuMs: 600_000 } },
+    spec: { args: ['sha256sum'], stdin: 'attach', limits: { wallMs: 600_000 * slowness, cpuMs: 600_000 * slowness } },
     input: async (input) => {
       const chunk = pattern()
       for (let sent = 0; sent < inputBytes; sent += chunk.length) await input.write(chunk)

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { Caisson } from '../../client/sdk/caisson.js'
 import { images } from './images.js'
 import { childrenOf, cmdline, isAlive } from './processes.js'
+import { slowness } from './slowness.js'
 import { until } from './until.js'
 
 export type Part = 'launcher' | 'redis' | 'control' | 'worker'
@@ -117,7 +118,7 @@ export class Instance {
     if (this.up.exitCode === null && this.up.signalCode === null) {
       const exited = new Promise((resolve) => this.up.once('exit', resolve))
       this.up.kill('SIGTERM')
-      const late = setTimeout(() => this.up.kill('SIGKILL'), 60_000)
+      const late = setTimeout(() => this.up.kill('SIGKILL'), 60_000 * slowness)
       await exited
       clearTimeout(late)
     }

@@ -84,7 +84,8 @@ pub fn probe() -> Result<Cgroup, Failure> {
         let path = mount_point(&mounts, |kind, options| {
             kind == "cgroup" && options.split(',').any(|option| option == controller)
         });
-        folders.push(open(path.ok_or(Errno::NOENT).about(Step::FindCgroups, controller)?)?);
+        let missing = format_args!("{controller}, neither in the v2 tree nor of v1");
+        folders.push(open(path.ok_or(Errno::NOENT).about(Step::FindCgroups, missing)?)?);
     }
     folders.push(unified);
     Ok(Cgroup {

@@ -7,7 +7,20 @@ use std::os::fd::OwnedFd;
 
 /// Children get these controllers. The root and `caisson-NAME` hold no process themselves, as the kernel demands.
 pub fn delegate(cgroup: &Cgroup) -> Result<(), Failure> {
-    cgroup.unified().write("cgroup.subtree_control", "+memory +pids +cpu")
+    let file = "cgroup.subtree_control";
+    match cgroup.unified().write(file, "+memory +pids +cpu") {
+        // Only of a tree whose root is not the machine's: that of a container around this one.
+        Err(Failure {
+            step,
+            errno: libc::EBUSY,
+            ..
+        }) => Err(Failure {
+            step,
+            subject: format!("{file} while its root holds processes"),
+            errno: libc::EBUSY,
+        }),
+        other => other,
+    }
 }
 
 pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<(), Failure> {
