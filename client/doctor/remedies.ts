@@ -8,7 +8,8 @@ const remedies: Record<string, string> = {
   root: 'run doctor as root',
   seccomp: 'a kernel with CONFIG_SECCOMP_FILTER',
   CAP_SYS_RESOURCE: 'raise the hard limit before starting (ulimit -Hn), or start where root has the capability',
-  cgroups: 'mount cgroup2 with the controllers cpu, memory and pids, or the v1 controllers with an empty v2 tree',
+  cgroups:
+    'mount cgroup2 with the controllers cpu, memory and pids, or the v1 controllers with an empty v2 tree; in a container, first move all processes into a child of its cgroup',
   'cgroup.kill': 'Linux 5.14 or newer, with cgroup2 mounted',
   'memory events': 'enable the memory controller',
   'usage counters': 'nothing: these figures are absent from usage',

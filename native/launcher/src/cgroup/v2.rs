@@ -26,6 +26,7 @@ pub fn delegate(cgroup: &Cgroup) -> Result<(), Failure> {
 pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<(), Failure> {
     let folder = cgroup.unified();
     folder.write("memory.max", &limits.memory_bytes.to_string())?;
+    folder.write("memory.high", &wait_for_disk_at(limits.memory_bytes).to_string())?;
     match folder.write("memory.swap.max", "0") {
         // A kernel without swap has no such file.
         Err(failure) if failure.errno != libc::ENOENT => return Err(failure),
@@ -38,6 +39,13 @@ pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<(), Failure> {
     }
 }
 
+/// From here on the kernel makes a process give pages back before it gets more, and wait while they are being written. Without it, kernels
+/// whose reclaim is generational (MGLRU) kill a program that only writes files faster than the disk takes them, its pages being dirty. The
+/// less is left above, the sooner a program that truly needs more is killed: with a sixteenth of 32 MiB it took 8 s, with this no longer.
+fn wait_for_disk_at(max: u64) -> u64 {
+    max - (max / 32).min(1 << 20)
+}
+
 pub fn oom_event(cgroup: &Cgroup) -> Result<OomEvent, Failure> {
     let event = OomEvent {
         fd: cgroup.unified().open_to_read("memory.events")?,
@@ -48,11 +56,12 @@ pub fn oom_event(cgroup: &Cgroup) -> Result<OomEvent, Failure> {
     Ok(event)
 }
 
-/// Reads the polled file itself: POLLPRI tells of changes since that one was last read.
+/// Counts what was killed, not what was asked for in vain (`oom`): pages that a disk gives back meanwhile are as good. Reads the polled file
+/// itself: POLLPRI tells of changes since that one was last read.
 pub fn ran_out_of_memory(events: &OwnedFd) -> bool {
     let mut buffer = [0; 512];
     let length = pread(events, &mut buffer, 0).unwrap_or(0);
-    field(&String::from_utf8_lossy(&buffer[..length]), "oom").is_some_and(|count| count > 0)
+    field(&String::from_utf8_lossy(&buffer[..length]), "oom_kill").is_some_and(|count| count > 0)
 }
 
 pub fn counters(cgroup: &Cgroup) -> Counters {
@@ -79,7 +88,8 @@ mod tests {
 
     #[test]
     fn writes_every_limit() {
-        let cgroup = cgroup(&[("memory.max", ""), ("memory.swap.max", ""), ("pids.max", ""), ("cpu.max", "")]);
+        let files = ["memory.max", "memory.high", "memory.swap.max", "pids.max", "cpu.max"];
+        let cgroup = cgroup(&files.map(|file| (file, "")));
         limit(
             &cgroup,
             &Limits {
@@ -91,14 +101,21 @@ mod tests {
         .expect("limits");
         let read = |file| cgroup.unified().read(file).expect("file");
         assert_eq!(read("memory.max"), "1048576");
+        assert_eq!(read("memory.high"), "1015808");
         assert_eq!(read("memory.swap.max"), "0");
         assert_eq!(read("pids.max"), "7");
         assert_eq!(read("cpu.max"), "150000 100000");
     }
 
     #[test]
+    fn leaves_a_mebibyte_at_most_above_where_it_waits() {
+        assert_eq!(wait_for_disk_at(4 << 20), (4 << 20) - (128 << 10));
+        assert_eq!(wait_for_disk_at(256 << 20), 255 << 20);
+    }
+
+    #[test]
     fn a_kernel_without_swap_has_no_limit_of_it() {
-        let cgroup = cgroup(&[("memory.max", ""), ("pids.max", "")]);
+        let cgroup = cgroup(&[("memory.max", ""), ("memory.high", ""), ("pids.max", "")]);
         limit(
             &cgroup,
             &Limits {
@@ -122,7 +139,7 @@ mod tests {
 
     #[test]
     fn an_event_of_another_kind_is_no_want_of_memory() {
-        let cgroup = cgroup(&[("memory.events", "low 0\nhigh 7\nmax 9\noom 0\noom_kill 0\n")]);
+        let cgroup = cgroup(&[("memory.events", "low 0\nhigh 7\nmax 9\noom 2\noom_kill 0\n")]);
         assert!(!oom_event(&cgroup).expect("event").fired());
     }
 }
