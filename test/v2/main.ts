@@ -21,6 +21,7 @@ async function main(args: string[]): Promise<number> {
   await writeFile(`${results}/args`, JSON.stringify(args))
   const disks = await packSuite(folder)
   await boot({ disks, results, console: `${folder}/console` })
+  await Promise.all(disks.map((disk) => rm(disk)))
   return conclude()
 }
 
