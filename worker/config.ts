@@ -21,6 +21,7 @@ export interface Config {
   workerId: string
   cpuMillis: number
   memoryBytes: number
+  machineMemoryBytes: number
   maxRuns: number
   pool: number
   drainMs: number
@@ -42,6 +43,7 @@ export const usage = `usage: node dist/worker/main.js --redis ADDRESS [flags]
   --layer-entries N    files, folders and links that one layer may have (1000000)
   --cpu-millis N       thousandths of a core to give away (twice what the host has)
   --memory-bytes N     memory to give away (four fifths of what the host has)
+  --machine-memory-bytes N   beside that: for templates of microVMs, and those that wait ready (a tenth of what the host has)
   --max-runs N         runs at the same time (256)
   --pool N             sandboxes that wait ready, at most (8)
   --drain-ms N         what SIGTERM leaves to running programs (30000)
@@ -65,6 +67,7 @@ const options = {
   'layer-entries': { type: 'string' },
   'cpu-millis': { type: 'string' },
   'memory-bytes': { type: 'string' },
+  'machine-memory-bytes': { type: 'string' },
   'max-runs': { type: 'string', default: '256' },
   pool: { type: 'string', default: '8' },
   'drain-ms': { type: 'string', default: '30000' },
@@ -86,6 +89,7 @@ const cpuOvercommit = 2
 const memoryShare = 0.8
 /** The rest is for runs' own disks, Redis, and whatever else is there. */
 const diskShare = 0.5
+const machineMemoryShare = 0.1
 
 /** Undefined: help was asked for. */
 export function parseConfig(args: string[], environment: NodeJS.ProcessEnv = process.env): Config | undefined {
@@ -112,6 +116,13 @@ export function parseConfig(args: string[], environment: NodeJS.ProcessEnv = pro
     ),
     cpuMillis: whole('--cpu-millis', flags['cpu-millis'], cores() * 1000 * cpuOvercommit, 10, 10_000_000),
     memoryBytes: whole('--memory-bytes', flags['memory-bytes'], Math.floor(hostMemory() * memoryShare), 4 << 20, 2 ** 46),
+    machineMemoryBytes: whole(
+      '--machine-memory-bytes',
+      flags['machine-memory-bytes'],
+      Math.floor(hostMemory() * machineMemoryShare),
+      0,
+      2 ** 46,
+    ),
     maxRuns: whole('--max-runs', flags['max-runs'], 0, 1, 10_000),
     pool: whole('--pool', flags.pool, 0, 1, 1_000),
     drainMs: whole('--drain-ms', flags['drain-ms'], 0, 0, 604_800_000),

@@ -1,19 +1,16 @@
 // The microVM side of a worker: what it can boot, and the jobs that want it.
 import type { Redis } from 'ioredis'
 import type { QueueName } from '../proto/job.js'
+import { resolveLimits } from '../proto/limits.js'
 import { caisson } from '../proto/messages.js'
-import { Failure } from '../proto/reason.js'
-import type { Config } from './config.js'
+import { type Config, cores } from './config.js'
 import type { Host } from './host.js'
 import { Intake } from './queue.js'
 import { findHypervisor, notYetKnown } from './sandbox/hypervisor.js'
-import { type Hypervisor, MicroVm, shareOfMachine } from './sandbox/microvm.js'
+import { MachinePools } from './sandbox/machinePools.js'
+import type { Hypervisor } from './sandbox/microvm.js'
 import { Qemu } from './sandbox/qemu.js'
-import type { Sandboxes } from './sandbox/sandbox.js'
-import { within } from './within.js'
-
-/** A launcher that died is started again within a second. */
-const launcherMs = 20_000
+import { shapeOf, shareOfMachine } from './sandbox/shape.js'
 
 type OpenRedis = (use: string, patience: 'patient') => Redis
 
@@ -24,6 +21,7 @@ export class Machines {
   readonly #open: OpenRedis
   readonly #onChange: () => void
   #found = notYetKnown
+  #pools: MachinePools | undefined
   #intakes: Intake[] = []
   #isStopping = false
 
@@ -37,7 +35,7 @@ export class Machines {
   }
 
   get offer(): caisson.v1.IBackendOffer {
-    return this.#found.offer
+    return { ...this.#found.offer, limitation: this.#pools?.templateProblem ?? '' }
   }
 
   /** Finds out what boots here, and then takes jobs until `drain`. */
@@ -52,7 +50,8 @@ export class Machines {
     this.#onChange()
     const { hypervisor, offer } = this.#found
     if (!hypervisor || this.#isStopping) return
-    const host = hostOf(this.#host, hypervisor, offer)
+    this.#pools = this.#poolsOf(hypervisor)
+    const host = hostOf(this.#host, this.#pools, hypervisor, offer)
     const queues: QueueName[] = offer.counts ? ['microvm', 'microvm-required'] : ['microvm-required']
     this.#intakes = queues.map((queue) => new Intake(host, queue, this.#open(queue, 'patient')))
     await Promise.all(this.#intakes.map((intake) => intake.serve()))
@@ -63,40 +62,33 @@ export class Machines {
     await Promise.all(this.#intakes.map((intake) => intake.drain(graceMs)))
   }
 
+  #poolsOf(hypervisor: Hypervisor): MachinePools {
+    const { pool, machineMemoryBytes } = this.#config
+    const bounds = { most: pool, parallel: cores(), memoryBytes: machineMemoryBytes, usual: shapeOf(resolveLimits({}, {}), 0) }
+    return new MachinePools(hypervisor, bounds, (problem) => {
+      if (problem) this.#host.log.error('no machine that waits, or no template, can be made', problem)
+      else this.#host.log.info('machines and templates can be made again')
+      this.#onChange()
+    })
+  }
+
   abandon(): void {
     for (const intake of this.#intakes) intake.abandon()
   }
 
   async close(): Promise<void> {
+    this.#pools?.close()
     await Promise.all(this.#intakes.map((intake) => intake.close()))
   }
 }
 
-function hostOf(host: Host, hypervisor: Hypervisor, { vmm, accelerator }: caisson.v1.IBackendOffer): Host {
+function hostOf(host: Host, pool: MachinePools, hypervisor: Hypervisor, { vmm, accelerator }: caisson.v1.IBackendOffer): Host {
   return {
     ...host,
-    pool: bootedWhenTaken(hypervisor, host.pool),
+    pool,
     startsAtOnce: false,
     maxLowers: hypervisor.vmm.maxDisks,
     share: (limits) => shareOfMachine(limits, hypervisor),
     placement: { ...host.placement, backend: caisson.v1.Backend.BACKEND_MICROVM, vmm: vmm ?? '', accelerator: accelerator ?? '' },
   }
 }
-
-/**
- * A machine is booted with the run's own memory, processors and disks, so none is made before they are known. Whether the launcher can make
- * anything shows at the containers, which are.
- */
-const bootedWhenTaken = (hypervisor: Hypervisor, containers: Sandboxes): Sandboxes => ({
-  async take(signal) {
-    const late = () => new Failure('SANDBOX_FAILED', `no sandbox: ${containers.problem ?? 'the launcher is too slow'}`)
-    await within(containers.untilHealthy(), launcherMs, late)
-    signal.throwIfAborted()
-    return new MicroVm(hypervisor)
-  },
-  get problem() {
-    return containers.problem
-  },
-  untilHealthy: () => containers.untilHealthy(),
-  close: () => {},
-})

@@ -27,7 +27,7 @@ import { Machines } from './machines.js'
 import { Presence } from './presence.js'
 import { probeMaximum } from './probe.js'
 import { Intake } from './queue.js'
-import { prepareContainer } from './sandbox/container.js'
+import { containersOf, prepareContainer, readyContainers } from './sandbox/container.js'
 import { Pool } from './sandbox/pool.js'
 
 /** After the drain's own time: for last verdicts, if Redis takes them. */
@@ -51,14 +51,21 @@ async function main(config: Config): Promise<void> {
     inbox: new Inbox(redis, tail),
     credentials,
     images,
-    pool: new Pool(
-      () => prepareContainer(launcherPath),
-      { least: Math.min(leastReady, config.pool), most: config.pool, parallel: Math.max(2, cores()) },
-      (problem) => {
-        if (problem) log.error('no sandbox can be made', problem)
-        else log.info('sandboxes can be made again')
-        presence?.tell()
-      },
+    pool: containersOf(
+      new Pool(
+        () => prepareContainer(launcherPath),
+        {
+          ...readyContainers,
+          least: Math.min(leastReady, config.pool),
+          most: config.pool,
+          parallel: Math.max(2, cores()),
+        },
+        (problem) => {
+          if (problem) log.error('no sandbox can be made', problem)
+          else log.info('sandboxes can be made again')
+          presence?.tell()
+        },
+      ),
     ),
     startsAtOnce: true,
     maxLowers,

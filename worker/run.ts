@@ -74,7 +74,7 @@ export class Run {
     const image = await this.#stop.unless(preparing)
     const process = processOf(image.config, spec)
     this.#clock.mark('imageUs')
-    return { image, process, sandbox: held.add(await pool.take(this.#stop.signal)) }
+    return { image, process, sandbox: held.add(await pool.take({ layerKeys: image.layerKeys, limits }, this.#stop.signal)) }
   }
 
   async #prepareImage(): Promise<HeldImage> {

@@ -136,6 +136,7 @@ export function readWorker(worker: caisson.v1.IWorker): Worker {
       counts: offer.counts ?? false,
       unavailable: offer.unavailable ?? '',
       guest: offer.guest ?? '',
+      limitation: offer.limitation ?? '',
     })),
     maximum: readLimits(worker.maximum ?? {}),
     cpuMillisFree: worker.cpuMillisFree ?? 0,

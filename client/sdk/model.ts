@@ -182,6 +182,8 @@ export interface BackendOffer {
   counts: boolean
   /** Why it is not offered; empty when it is. */
   unavailable: string
+  /** Why it is slower than it should be; empty when it is not. */
+  limitation: string
   /** Of a microVM: its kernel and its VMM. */
   guest: string
 }

@@ -9,6 +9,7 @@ import type { CredentialFiles } from './credentials.js'
 const workerFlags: Record<string, string> = {
   'cpu-millis': 'thousandths of a core that runs may take together',
   'memory-bytes': 'memory that runs may take together',
+  'machine-memory-bytes': 'memory beside that, for templates of microVMs and those that wait ready',
   'max-runs': 'runs at the same time',
   pool: 'sandboxes that wait ready, at most',
   'store-bytes': 'what prepared layers may take of the disk; the longest unused give way',

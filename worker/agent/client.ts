@@ -49,11 +49,20 @@ export class AgentClient {
     return this.#broken.promise
   }
 
-  /** Of a machine: resolves when its root is mounted. */
+  /** Of a machine: resolves when its root is mounted, or could not be: then no program starts. */
+  mount(mount: caisson.agent.v1.IMount): Promise<void> {
+    return this.#untilReady({ mount })
+  }
+
+  /** Of a machine, when it has its root. */
   setUp(setup: caisson.agent.v1.ISetup): Promise<void> {
+    return this.#untilReady({ setup })
+  }
+
+  #untilReady(frame: caisson.agent.v1.IHostFrame): Promise<void> {
     const ready = new Deferred<void>()
     this.#ready = ready
-    this.#send({ setup })
+    this.#send(frame)
     return Promise.race([ready.promise, this.#broken.promise])
   }
 

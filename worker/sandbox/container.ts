@@ -7,7 +7,8 @@ import { Deferred } from '../deferred.js'
 import { within } from '../within.js'
 import { LauncherConnection, LauncherFailed, LauncherLost } from './launcher.js'
 import { startOf } from './limits.js'
-import type { Sandbox } from './sandbox.js'
+import type { Pool } from './pool.js'
+import type { Sandbox, Sandboxes } from './sandbox.js'
 
 /** A launcher that takes longer is not going to answer. */
 const patienceMs = 15_000
@@ -27,6 +28,24 @@ export async function prepareContainer(launcherPath: string): Promise<Sandbox> {
     throw error
   }
 }
+
+/** One costs a few milliseconds, and no memory to speak of. */
+export const readyContainers = {
+  patienceMs: 20_000,
+  reviewMs: 5_000,
+  refillMs: { others: 20, empty: 0 },
+  hasRoom: () => true,
+}
+
+/** One container is as good as another. */
+export const containersOf = (pool: Pool<Sandbox>): Sandboxes => ({
+  take: (_need, signal) => pool.take(signal),
+  get problem() {
+    return pool.problem
+  },
+  untilHealthy: () => pool.untilHealthy(),
+  close: () => pool.close(),
+})
 
 class Container implements Sandbox {
   readonly #launcher: LauncherConnection

@@ -1,7 +1,8 @@
 // Which machines this host can boot, found out by booting one: a /dev/kvm that opens may still not run a guest.
 import { caisson } from '../../proto/messages.js'
 import { LauncherConnection } from './launcher.js'
-import { type Hypervisor, MicroVm } from './microvm.js'
+import { type Hypervisor, startMachine } from './microvm.js'
+import { shapeOf, specOf } from './shape.js'
 import type { Accelerator, Vmm } from './vmm.js'
 
 const { Backend } = caisson.v1
@@ -11,6 +12,7 @@ const emulatedMs = 30_000
 const mib = 1 << 20
 /** Enough for a guest that runs nothing. */
 const limits = { cpuMillis: 1000, memoryBytes: 4 * mib, pids: 8, diskBytes: mib, cpuMs: 60_000, wallMs: 60_000 }
+const smallest = shapeOf(limits, 0)
 
 export interface Found {
   hypervisor: Hypervisor | undefined
@@ -53,9 +55,8 @@ async function describeGuest(launcherPath: string): Promise<caisson.launch.v1.IG
 
 /** undefined: it does. Else why not. */
 async function boots(hypervisor: Hypervisor, ms: number): Promise<string | undefined> {
-  using machine = new MicroVm(hypervisor, ms)
   try {
-    await machine.start([], limits, 'probe', async () => {})
+    using _machine = await startMachine(hypervisor.vmm, specOf(hypervisor, smallest, { kind: 'kernel' }), ms)
     return undefined
   } catch (error) {
     return (error as Error).message

@@ -4,12 +4,14 @@ import { connect, type Socket } from 'node:net'
 import { encodeFrame, FrameDecoder } from '../../proto/frame.js'
 import { caisson } from '../../proto/messages.js'
 import { Deferred } from '../deferred.js'
+import type { Wire } from './qmp.js'
+import type { HandedFile } from './vmm.js'
 
 const { Request, Event } = caisson.launch.v1
 type Event = caisson.launch.v1.Event
 type StopReason = caisson.launch.v1.StopReason
 
-/** What may answer a request; `stopped` comes by itself, and `failed` is thrown. */
+/** What may answer a request; `stopped` and `said` come by themselves, and `failed` is thrown. */
 interface Answers {
   prepared: caisson.launch.v1.Prepared
   started: caisson.launch.v1.Started
@@ -20,6 +22,7 @@ interface Answers {
   held: caisson.launch.v1.Held
   released: caisson.launch.v1.Released
   verified: caisson.launch.v1.Verified
+  templateKept: caisson.launch.v1.TemplateKept
 }
 
 /** The launcher could not do a step; the connection is of no more use. */
@@ -46,12 +49,13 @@ interface Waiting {
   settle: Deferred<object>
 }
 
-export class LauncherConnection implements Disposable {
+export class LauncherConnection implements Disposable, Wire {
   readonly #socket: Socket
   readonly #decoder = new FrameDecoder()
   readonly #stopped = new Deferred<StopReason>()
   readonly #lost = new Deferred<never>()
   #waiting: Waiting | undefined
+  #listener: ((data: Buffer) => void) | undefined
   #error: Error | undefined
   #disposed = false
 
@@ -86,6 +90,16 @@ export class LauncherConnection implements Disposable {
     if (!this.#error && !this.#disposed) this.#socket.write(encodeFrame(Request, request))
   }
 
+  /** To the VMM, with a descriptor that the launcher adds. */
+  tell(data: Buffer, file: HandedFile): void {
+    this.send({ tell: { data, ...file } })
+  }
+
+  /** Whatever the VMM says from here on. */
+  hear(listener: (data: Buffer) => void): void {
+    this.#listener = listener
+  }
+
   /** Sends a request and waits for its answer. One at a time. */
   async ask<A extends keyof Answers>(request: caisson.launch.v1.IRequest, answer: A): Promise<Answers[A]> {
     if (this.#error) throw this.#error
@@ -113,6 +127,7 @@ export class LauncherConnection implements Disposable {
 
   #take(event: Event): void {
     if (event.stopped) this.#stopped.resolve(event.stopped.reason ?? caisson.launch.v1.StopReason.STOP_REASON_UNSPECIFIED)
+    else if (event.said) this.#listener?.(Buffer.from(event.said.data ?? []))
     else if (event.failed) this.#fail(event.failed)
     else this.#settle(event)
   }

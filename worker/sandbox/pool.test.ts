@@ -42,8 +42,22 @@ class Maker {
   }
 }
 
-function poolOf(maker: Maker, bounds: Partial<PoolBounds> = {}, onChange: (problem: Error | undefined) => void = quiet): Pool {
-  return new Pool(() => maker.prepare(), { least: 2, most: 4, parallel: 2, ...bounds }, onChange)
+const usual: PoolBounds = {
+  least: 2,
+  most: 4,
+  parallel: 2,
+  patienceMs: 20_000,
+  reviewMs: 5_000,
+  refillMs: { others: 20, empty: 0 },
+  hasRoom: () => true,
+}
+
+function poolOf(
+  maker: Maker,
+  bounds: Partial<PoolBounds> = {},
+  onChange: (problem: Error | undefined) => void = quiet,
+): Pool<Sandbox> {
+  return new Pool(() => maker.prepare(), { ...usual, ...bounds }, onChange)
 }
 
 test('sandboxes wait ready, and one that was taken is replaced, never returned', async () => {

@@ -2,14 +2,10 @@
 import { Failure } from '../../proto/reason.js'
 import { Deferred } from '../deferred.js'
 import { within } from '../within.js'
-import type { Sandbox, Sandboxes } from './sandbox.js'
+import type { Sandbox } from './sandbox.js'
 
 const firstRetryMs = 100
 const lastRetryMs = 5_000
-const takePatienceMs = 20_000
-const reviewMs = 5_000
-/** Making a sandbox would be in the way of the run that took one; a short run is over by then. */
-const refillMs = 20
 
 export interface PoolBounds {
   /** Wait ready when nothing goes on. */
@@ -18,14 +14,23 @@ export interface PoolBounds {
   most: number
   /** Are made at the same time. */
   parallel: number
+  /** Until a sandbox must be there for whoever waits for one. */
+  patienceMs: number
+  /** What lay idle for so long was not needed. */
+  reviewMs: number
+  /** Making a sandbox would be in the way of the run that took one; a short run is over by then. `empty`: when no other waits. */
+  refillMs: { others: number; empty: number }
+  /** Whether there is room for one more that nobody waits for. */
+  hasRoom(): boolean
 }
 
-export class Pool implements Sandboxes {
-  readonly #prepare: () => Promise<Sandbox>
+/** `S`: of one kind, and one as good as the other. */
+export class Pool<S extends Sandbox> {
+  readonly #prepare: () => Promise<S>
   readonly #bounds: PoolBounds
   readonly #onChange: (problem: Error | undefined) => void
-  readonly #idle: Sandbox[] = []
-  readonly #waiting: Deferred<Sandbox>[] = []
+  readonly #idle: S[] = []
+  readonly #waiting: Deferred<S>[] = []
   readonly #review: NodeJS.Timeout
   #preparing = 0
   #target: number
@@ -39,12 +44,12 @@ export class Pool implements Sandboxes {
   #closed = false
 
   /** `onChange` hears when `problem` appears, changes or goes. */
-  constructor(prepare: () => Promise<Sandbox>, bounds: PoolBounds, onChange: (problem: Error | undefined) => void) {
+  constructor(prepare: () => Promise<S>, bounds: PoolBounds, onChange: (problem: Error | undefined) => void) {
     this.#prepare = prepare
     this.#bounds = bounds
     this.#onChange = onChange
     this.#target = bounds.least
-    this.#review = setInterval(() => this.#shrink(), reviewMs).unref()
+    this.#review = setInterval(() => this.#shrink(), bounds.reviewMs).unref()
     this.#fill()
   }
 
@@ -57,20 +62,31 @@ export class Pool implements Sandboxes {
     return this.#idle.length
   }
 
+  get isWaitedFor(): boolean {
+    return this.#waiting.length > 0
+  }
+
   /** A sandbox could be made the last time one was. */
   async untilHealthy(): Promise<void> {
     await this.#healthy?.promise
   }
 
-  async take(signal: AbortSignal): Promise<Sandbox> {
+  async take(signal: AbortSignal): Promise<S> {
     signal.throwIfAborted()
+    const ready = this.takeReady()
+    if (ready) return ready
+    const taken = this.#wait(signal)
+    this.#fill()
+    return taken
+  }
+
+  /** Undefined when none waits; the next time one may. */
+  takeReady(): S | undefined {
     const ready = this.#idle.shift()
     this.#leastIdle = Math.min(this.#leastIdle, this.#idle.length)
     if (!ready) this.#target = Math.min(this.#target + 1, this.#bounds.most)
-    const taken = ready ? Promise.resolve(ready) : this.#wait(signal)
-    if (this.#idle.length === 0) this.#fill()
-    else this.#refill ??= setTimeout(() => this.#fill(), refillMs)
-    return taken
+    this.#refillLater()
+    return ready
   }
 
   close(): void {
@@ -82,14 +98,14 @@ export class Pool implements Sandboxes {
     for (const waiting of this.#waiting.splice(0)) waiting.reject(new Failure('WORKER_DRAINED', 'the worker is stopping'))
   }
 
-  async #wait(signal: AbortSignal): Promise<Sandbox> {
-    const waiting = new Deferred<Sandbox>()
+  async #wait(signal: AbortSignal): Promise<S> {
+    const waiting = new Deferred<S>()
     const leave = () => waiting.reject(signal.reason)
     this.#waiting.push(waiting)
     signal.addEventListener('abort', leave, { once: true })
     const late = () => new Failure('SANDBOX_FAILED', `no sandbox: ${this.#problem ?? 'the launcher is too slow'}`)
     try {
-      return await within(waiting.promise, takePatienceMs, late)
+      return await within(waiting.promise, this.#bounds.patienceMs, late)
     } finally {
       signal.removeEventListener('abort', leave)
       const at = this.#waiting.indexOf(waiting)
@@ -102,7 +118,21 @@ export class Pool implements Sandboxes {
     this.#refill = undefined
     if (this.#closed || this.#retry) return
     const wanted = this.#target + this.#waiting.length - this.#idle.length
-    while (this.#preparing < Math.min(wanted, this.#problem ? 1 : this.#bounds.parallel)) this.#add()
+    const parallel = this.#problem ? 1 : this.#bounds.parallel
+    while (this.#preparing < Math.min(wanted, parallel) && this.#mayAdd()) this.#add()
+  }
+
+  /** None is made ahead while somebody waits for his. */
+  #mayAdd(): boolean {
+    if (this.#waiting.length > 0) return this.#preparing < this.#waiting.length
+    return this.#bounds.hasRoom()
+  }
+
+  #refillLater(): void {
+    const { others, empty } = this.#bounds.refillMs
+    const pauseMs = this.#idle.length > 0 ? others : empty
+    if (pauseMs === 0) this.#fill()
+    else this.#refill ??= setTimeout(() => this.#fill(), pauseMs)
   }
 
   #add(): void {
@@ -120,15 +150,16 @@ export class Pool implements Sandboxes {
     )
   }
 
-  #offer(sandbox: Sandbox): void {
+  #offer(sandbox: S): void {
     const waiting = this.#waiting.shift()
     if (this.#closed) sandbox[Symbol.dispose]()
     else if (waiting) waiting.resolve(sandbox)
     else this.#keep(sandbox)
-    this.#fill()
+    if (waiting && this.#waiting.length === 0) this.#refillLater()
+    else this.#fill()
   }
 
-  #keep(sandbox: Sandbox): void {
+  #keep(sandbox: S): void {
     this.#idle.push(sandbox)
     const broke = () => {
       const at = this.#idle.indexOf(sandbox)

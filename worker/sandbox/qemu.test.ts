@@ -4,48 +4,63 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { guestMemory } from './microvm.js'
 import { Qemu } from './qemu.js'
+import { guestMemory, shapeOf } from './shape.js'
 import type { MachineSpec } from './vmm.js'
 
 const folder = join(import.meta.dirname, '../../../test/golden/qemu-args')
 const mib = 1 << 20
-const key = (letter: string) => `sha256-${letter.repeat(64)}`
 const spec: MachineSpec = {
   accelerator: 'kvm',
   cpus: 1,
   memoryBytes: 384 * mib,
-  layerKeys: [key('a')],
-  diskBytes: 1 << 30,
+  disks: 1,
   tscKhz: 2_100_000,
   acpi: true,
+  origin: { kind: 'kernel' },
 }
 
 const cases: Record<string, MachineSpec> = {
-  'kvm-one-layer': spec,
-  'kvm-four-processors-no-layers': { ...spec, cpus: 4, memoryBytes: 4096 * mib, layerKeys: [] },
+  kvm: spec,
   'kvm-kernel-without-acpi': { ...spec, acpi: false },
-  'emulated-three-layers': { ...spec, accelerator: 'tcg', layerKeys: [key('a'), key('b'), key('c')] },
+  'kvm-four-processors-eight-layers': { ...spec, cpus: 4, memoryBytes: 4096 * mib, disks: 8 },
+  emulated: { ...spec, accelerator: 'tcg' },
+  'emulated-draft': { ...spec, accelerator: 'tcg', origin: { kind: 'draft' } },
+  'emulated-from-template': { ...spec, accelerator: 'tcg', origin: { kind: 'template', id: '000007' } },
 }
 
 for (const [name, machine] of Object.entries(cases)) {
   test(`arguments: ${name}`, () => {
-    const plan = new Qemu('/none').plan(machine)
-    const text = `${lines(plan.args ?? []).join('\n')}\n`
+    const { boot } = new Qemu('/none').plan(machine)
+    const text = `${lines(boot.args ?? []).join('\n')}\n`
     const file = join(folder, `${name}.txt`)
     if (process.env['CAISSON_WRITE_GOLDEN']) writeFileSync(file, text)
     assert.equal(text, readFileSync(file, 'utf8'))
-    assert.deepEqual(plan.layers, machine.layerKeys)
-    assert.ok((plan.memoryBytes ?? 0) > machine.memoryBytes)
+    assert.ok((boot.memoryBytes ?? 0) > machine.memoryBytes)
   })
 }
 
-test('a guest has room beside the limit of its program, in steps', () => {
-  for (const memory of [4 * mib, 256 * mib, 64 * 1024 * mib]) {
-    const guest = guestMemory(memory)
-    assert.ok(guest - memory >= 96 * mib + memory / 64)
-    assert.equal(guest % (64 * mib), 0)
+test('the launcher hears which memory a machine begins with', () => {
+  const vmm = new Qemu('/none')
+  assert.equal(vmm.plan({ ...spec, origin: { kind: 'draft' } }).boot.templateBytes, spec.memoryBytes)
+  assert.equal(vmm.plan({ ...spec, origin: { kind: 'template', id: '000007' } }).boot.templateId, '000007')
+})
+
+test('a guest has room beside the limit of its program, in sizes of which there are few', () => {
+  const limits = [4, 63, 64, 100, 200, 256, 512, 1000, 1024, 2048, 65_536].map((size) => size * mib)
+  const sizes = limits.map(guestMemory)
+  for (const [index, size] of sizes.entries()) {
+    const limit = limits[index] ?? 0
+    assert.ok(size - limit >= 96 * mib + limit / 64, `${limit}`)
+    assert.ok(size < 1.25 * (limit * 1.04 + 128 * mib), `${limit}`)
+    assert.equal(size % (32 * mib), 0)
   }
+})
+
+test('runs of nearly the same size are of one shape', () => {
+  const limits = { cpuMillis: 1000, memoryBytes: 256 * mib, pids: 8, diskBytes: mib, cpuMs: 1, wallMs: 1 }
+  assert.deepEqual(shapeOf(limits, 1), shapeOf({ ...limits, cpuMillis: 300, memoryBytes: 230 * mib }, 8))
+  assert.equal(shapeOf(limits, 9).disks, 64)
 })
 
 /** An option and its value on one line. */

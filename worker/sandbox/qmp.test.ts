@@ -1,72 +1,86 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { Duplex } from 'node:stream'
 import { test } from 'node:test'
-import { shakeHands } from './qmp.js'
+import { attaching, restoring, saving } from './qemuTalk.js'
+import { Qmp, type Wire } from './qmp.js'
+import type { HandedFile, Step } from './vmm.js'
 
-const golden = join(import.meta.dirname, '../../../test/golden/qmp/boot.txt')
-const never = new AbortController().signal
+const folder = join(import.meta.dirname, '../../../test/golden/qmp')
 
-/** QEMU's side of a conversation: says its lines up to the next one of ours, and holds us to that. */
-class Scripted extends Duplex {
-  readonly heard: string[] = []
-  readonly #script: string[]
+/** QEMU's side of a conversation: says its lines up to the next one of ours, and holds us to that. A descriptor stands beside its line. */
+class Scripted implements Wire {
+  readonly script: string[]
+  #listener: (data: Buffer) => void = () => {}
 
   constructor(script: string[]) {
-    super()
-    this.#script = script
+    this.script = [...script]
+  }
+
+  tell(data: Buffer, file: HandedFile): void {
+    const beside = Object.keys(file).length > 0 ? ` + ${JSON.stringify(file)}` : ''
+    assert.equal(`> ${data.toString().trimEnd()}${beside}`, this.script.shift())
     this.#speak()
   }
 
-  override _read(): void {}
-
-  override _write(chunk: Buffer, _: string, done: () => void): void {
-    this.heard.push(chunk.toString())
-    assert.equal(`> ${chunk.toString().trimEnd()}`, this.#script.shift())
-    this.#speak()
-    done()
+  hear(listener: (data: Buffer) => void): void {
+    this.#listener = listener
+    setImmediate(() => this.#speak())
   }
 
   #speak(): void {
-    while (this.#script[0]?.startsWith('< ')) {
-      const line = `${this.#script.shift()?.slice(2)}\r\n`
+    while (this.script[0]?.startsWith('< ')) {
+      const line = `${this.script.shift()?.slice(2)}\r\n`
       // A line need not come in one piece.
-      for (let at = 0; at < line.length; at += 50) this.push(line.slice(at, at + 50))
+      for (let at = 0; at < line.length; at += 50) this.#listener(Buffer.from(line.slice(at, at + 50)))
     }
-    if (this.#script.length === 0) this.push(null)
   }
 }
 
-test('the conversation at boot, word for word', async () => {
-  const script = readFileSync(golden, 'utf8').trimEnd().split('\n')
-  const qemu = new Scripted(script)
-  await shakeHands(qemu, never)
-  assert.equal(qemu.heard.length, 2)
-})
+async function converse(wire: Wire, talk: readonly Step[]): Promise<void> {
+  const qmp = new Qmp(wire)
+  await qmp.greet()
+  for (const step of talk) await qmp.perform(step)
+}
+
+const layerKeys = ['a', 'b'].map((letter) => `sha256-${letter.repeat(64)}`)
+const conversations: Record<string, readonly Step[]> = {
+  boot: [],
+  save: saving,
+  restore: restoring,
+  attach: attaching({ layerKeys, diskBytes: 1 << 30 }),
+}
+
+for (const [name, talk] of Object.entries(conversations)) {
+  test(`the conversation, word for word: ${name}`, async () => {
+    const wire = new Scripted(
+      readFileSync(join(folder, `${name}.txt`), 'utf8')
+        .trimEnd()
+        .split('\n'),
+    )
+    await converse(wire, talk)
+    assert.deepEqual(wire.script, [])
+  })
+}
 
 const greeting = '< {"QMP": {}}'
+const asked = '> {"execute":"qmp_capabilities"}'
+const event = (data: object) => `< ${JSON.stringify({ event: 'MIGRATION', data })}`
+const saved: Step = { event: 'MIGRATION', data: { status: 'completed' }, unless: { status: 'failed' } }
+
 const refused: Record<string, [string[], RegExp]> = {
   'no greeting': [['< {"return": {}}'], /no greeting/],
   'not JSON': [['< hello'], /not a JSON object/],
-  'an error': [
-    [greeting, '> {"execute":"qmp_capabilities"}', '< {"error": {"class": "GenericError", "desc": "no"}}'],
-    /qmp_capabilities: .*no/,
+  'an error': [[greeting, asked, '< {"error": {"class": "GenericError", "desc": "no"}}'], /qmp_capabilities: .*no/],
+  'neither answer nor event': [[greeting, asked, '< {}'], /neither/],
+  'what is waited for will not come': [
+    [greeting, asked, '< {"return": {}}', event({ status: 'active' }), event({ status: 'failed' })],
+    /MIGRATION: .*failed/,
   ],
-  'a machine that waits': [
-    [
-      greeting,
-      '> {"execute":"qmp_capabilities"}',
-      '< {"return": {}}',
-      '> {"execute":"query-status"}',
-      '< {"return": {"running": false}}',
-    ],
-    /does not run/,
-  ],
-  'a closed socket': [[greeting, '> {"execute":"qmp_capabilities"}'], /closed/],
   'a line without end': [[`< ${'x'.repeat(70_000)}`], /more than 65536 bytes/],
+  'events without end': [[greeting, asked, ...Array.from({ length: 300 }, () => event({}))], /more than 256/],
 }
 
 for (const [name, [script, message]] of Object.entries(refused)) {
-  test(`refused: ${name}`, () => assert.rejects(shakeHands(new Scripted([...script]), never), message))
+  test(`refused: ${name}`, () => assert.rejects(converse(new Scripted(script), [saved]), message))
 }

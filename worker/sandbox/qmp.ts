@@ -1,52 +1,98 @@
 // QEMU's control socket: a line of JSON each way. Whoever is behind it may have been taken over by its guest, and is not trusted either.
-import type { Duplex } from 'node:stream'
+import { Deferred } from '../deferred.js'
+import type { HandedFile, Step } from './vmm.js'
 
 /** QEMU's own answers to what we ask are some hundred bytes. */
 const maxLineBytes = 64 * 1024
+/** What it says unasked, and nobody has waited for yet. */
+const maxEvents = 256
 
 export class QmpError extends Error {
   override readonly name = 'QmpError'
 }
 
-/** Resolves when QEMU has set up its machine and lets the guest run. */
-export async function shakeHands(control: Duplex, signal: AbortSignal): Promise<void> {
-  const answers = lines(control, signal)
-  const greeting = await next(answers)
-  if (greeting['QMP'] === undefined) throw new QmpError('no greeting')
-  await execute(control, answers, 'qmp_capabilities')
-  const { running } = (await execute(control, answers, 'query-status')) as { running?: unknown }
-  if (running !== true) throw new QmpError('the machine does not run')
+/** The launcher hands on what is said, each way. */
+export interface Wire {
+  tell(data: Buffer, file: HandedFile): void
+  hear(listener: (data: Buffer) => void): void
 }
 
 type Message = Record<string, unknown>
 
-/** Events may come between a command and its answer. */
-async function execute(control: Duplex, answers: AsyncGenerator<Message>, command: string): Promise<unknown> {
-  control.write(`${JSON.stringify({ execute: command })}\r\n`)
-  for (;;) {
-    const { return: value, error, event } = await next(answers)
-    if (error !== undefined) throw new QmpError(`${command}: ${JSON.stringify(error).slice(0, 300)}`)
-    if (value !== undefined) return value
-    if (event === undefined) throw new QmpError(`${command}: neither an answer nor an event`)
+/** One step after the other. */
+export class Qmp {
+  readonly #wire: Wire
+  readonly #messages: Message[] = []
+  readonly #events: Message[] = []
+  #rest = ''
+  #news: Deferred<void> | undefined
+  #error: QmpError | undefined
+
+  constructor(wire: Wire) {
+    this.#wire = wire
+    wire.hear((data) => this.#take(data))
   }
-}
 
-async function next(answers: AsyncGenerator<Message>): Promise<Message> {
-  const { value, done } = await answers.next()
-  if (done) throw new QmpError('the control socket was closed')
-  return value
-}
+  async greet(): Promise<void> {
+    const { QMP } = await this.#next()
+    if (QMP === undefined) throw new QmpError('no greeting')
+    await this.perform({ execute: 'qmp_capabilities' })
+  }
 
-async function* lines(control: Duplex, signal: AbortSignal): AsyncGenerator<Message> {
-  let rest = ''
-  // The socket stays open when nobody reads on.
-  for await (const chunk of control.iterator({ destroyOnReturn: false })) {
-    signal.throwIfAborted()
-    rest += (chunk as Buffer).toString('utf8')
-    if (rest.length > maxLineBytes) throw new QmpError(`a line of more than ${maxLineBytes} bytes`)
-    const whole = rest.split('\n')
-    rest = whole.pop() ?? ''
-    for (const line of whole) yield parse(line)
+  async perform(step: Step): Promise<void> {
+    if ('execute' in step) await this.#execute(step.execute, step.arguments, step.file ?? {})
+    else await this.#await(step.event, step.data, step.unless)
+  }
+
+  async #execute(execute: string, args: object | undefined, file: HandedFile): Promise<void> {
+    const line = JSON.stringify(args ? { execute, arguments: args } : { execute })
+    this.#wire.tell(Buffer.from(`${line}\r\n`), file)
+    for (;;) {
+      const message = await this.#next()
+      if (message['error'] !== undefined) throw new QmpError(`${execute}: ${JSON.stringify(message['error']).slice(0, 300)}`)
+      if (message['return'] !== undefined) return
+      this.#keep(message)
+    }
+  }
+
+  async #await(event: string, data: Message, unless: Message | undefined): Promise<void> {
+    for (;;) {
+      const message = this.#events.shift() ?? (await this.#next())
+      if (message['event'] !== event) continue
+      if (holds(message['data'], data)) return
+      if (unless && holds(message['data'], unless))
+        throw new QmpError(`${event}: ${JSON.stringify(message['data']).slice(0, 300)}`)
+    }
+  }
+
+  /** Events may come between a command and its answer. */
+  #keep(message: Message): void {
+    if (message['event'] === undefined) throw new QmpError('neither an answer nor an event')
+    if (this.#events.push(message) > maxEvents) throw new QmpError(`more than ${maxEvents} events`)
+  }
+
+  async #next(): Promise<Message> {
+    for (;;) {
+      if (this.#error) throw this.#error
+      const message = this.#messages.shift()
+      if (message) return message
+      this.#news = new Deferred()
+      await this.#news.promise
+    }
+  }
+
+  #take(data: Buffer): void {
+    try {
+      this.#rest += data.toString('utf8')
+      if (this.#rest.length > maxLineBytes) throw new QmpError(`a line of more than ${maxLineBytes} bytes`)
+      const whole = this.#rest.split('\n')
+      this.#rest = whole.pop() ?? ''
+      this.#messages.push(...whole.map(parse))
+      if (this.#messages.length > maxEvents) throw new QmpError(`more than ${maxEvents} messages unread`)
+    } catch (error) {
+      this.#error = error as QmpError
+    }
+    this.#news?.resolve()
   }
 }
 
@@ -58,4 +104,9 @@ function parse(line: string): Message {
     // Told below.
   }
   throw new QmpError('not a JSON object')
+}
+
+function holds(data: unknown, wanted: Message): boolean {
+  const fields = Object(data) as Message
+  return Object.entries(wanted).every(([name, value]) => fields[name] === value)
 }

@@ -1,9 +1,15 @@
 import type { caisson } from '../../proto/messages.js'
 import type { AgentClient } from '../agent/client.js'
 
+/** What a run wants of its sandbox. */
+export interface Need {
+  layerKeys: string[]
+  limits: caisson.v1.ILimits
+}
+
 /** Where sandboxes come from. */
 export interface Sandboxes {
-  take(signal: AbortSignal): Promise<Sandbox>
+  take(need: Need, signal: AbortSignal): Promise<Sandbox>
   /** Why none can be made; undefined when they can, as far as is known. */
   readonly problem: string | undefined
   /** One could be made the last time that was tried. */

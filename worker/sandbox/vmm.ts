@@ -10,22 +10,46 @@ export interface MachineSpec {
   cpus: number
   /** Of the guest, its kernel included. */
   memoryBytes: number
-  /** Keys of the layers, oldest first: disks 1 and up. Disk 0 is the scratch disk. */
-  layerKeys: readonly string[]
-  diskBytes: number
+  /** Places for layers: disks 1 and up, empty at first. Disk 0 is the scratch disk's. */
+  disks: number
   /** Of the host's time stamp counter. */
   tscKhz: number
   /** Whether the guest's kernel has it. */
   acpi: boolean
+  /** What the guest's memory begins with; a draft's is saved, to be the template of others. */
+  origin: { kind: 'kernel' | 'draft' } | { kind: 'template'; id: string }
 }
 
-/** All that the launcher is asked for. */
-export type Plan = caisson.launch.v1.IBoot
+/** What is put into a machine's places. */
+export interface Disks {
+  /** Oldest first. */
+  layerKeys: readonly string[]
+  diskBytes: number
+}
+
+/** A descriptor that goes along with what a VMM is told. */
+export type HandedFile = Pick<caisson.launch.v1.ITell, 'layer' | 'scratchBytes' | 'state'>
+
+/** What a VMM is told, or what it is waited for to say. */
+export type Step =
+  | { execute: string; arguments?: object; file?: HandedFile }
+  /** `unless`: then it will not come any more. */
+  | { event: string; data: Record<string, unknown>; unless?: Record<string, unknown> }
+
+export interface Plan {
+  /** All that the launcher is asked for. */
+  boot: caisson.launch.v1.IBoot
+  talk: readonly Step[]
+}
 
 /** A machine that runs. It ends with its connection to the launcher. */
 export interface Booted extends Disposable {
+  /** What the launcher calls it. */
+  readonly id: string
   readonly launcher: LauncherConnection
   readonly channelPath: string
+  /** Once, before its agent mounts them. */
+  attach(disks: Disks, signal: AbortSignal): Promise<void>
 }
 
 export interface Vmm {
@@ -34,7 +58,7 @@ export interface Vmm {
   readonly maxDisks: number
   /** Pure. */
   plan(spec: MachineSpec): Plan
-  /** Resolves when the VMM runs, which its guest need not do yet. */
+  /** Resolves when the VMM runs, which its guest need not do yet; that of a draft, when it is saved. */
   boot(plan: Plan, signal: AbortSignal): Promise<Booted>
   /** Where the agent answers, once the guest is up. */
   openChannel(booted: Booted, signal: AbortSignal): Promise<Duplex>

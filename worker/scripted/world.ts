@@ -17,7 +17,7 @@ import type { HeldImage } from '../image/images.js'
 import { maxLowers } from '../image/layers/lowers.js'
 import type { Log } from '../log.js'
 import { Intake } from '../queue.js'
-import { prepareContainer } from '../sandbox/container.js'
+import { containersOf, prepareContainer, readyContainers } from '../sandbox/container.js'
 import { Pool } from '../sandbox/pool.js'
 import type { Script } from './agent.js'
 import { ScriptedLauncher } from './launcher.js'
@@ -80,10 +80,12 @@ export class World implements AsyncDisposable {
       inbox,
       credentials: { of: async () => undefined },
       images: { prepare, atHand: () => world.atHand },
-      pool: new Pool(
-        () => prepareContainer(launcher.path),
-        { least: 2, most: 4, parallel: 2 },
-        () => {},
+      pool: containersOf(
+        new Pool(
+          () => prepareContainer(launcher.path),
+          { ...readyContainers, least: 2, most: 4, parallel: 2 },
+          () => {},
+        ),
       ),
       startsAtOnce: true,
       maxLowers,

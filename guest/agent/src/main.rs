@@ -17,14 +17,14 @@ mod streams;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: caisson-agent container --cgroup-fds N | microvm";
+const USAGE: &str = "usage: caisson-agent container --cgroup-fds N | microvm DISKS";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     // A kernel hands its own words on; the first program of an initramfs gets them as arguments where they hold no "=".
-    if words.first() == Some(&"microvm") {
-        microvm::run();
+    if let ["microvm", disks] = words[..] {
+        microvm::run(disks.parse().unwrap_or(0));
     }
     #[cfg(feature = "planted")]
     let words = match words[..] {

@@ -11,15 +11,15 @@ use crate::kernel;
 use crate::payload::{self, Walls};
 use crate::seccomp;
 use crate::session::{AgentError, Session};
-use caisson_frame::agent::{Counters, Setup};
+use boot::Hidden;
+use caisson_frame::agent::{Counters, Mount, Setup};
 use caisson_seccomp::compile;
 use limits::Payload;
 use rustix::system::{RebootCommand, reboot};
-use std::os::fd::OwnedFd;
 
 /// The machine ends with its one conversation.
-pub fn run() -> ! {
-    if let Err(error) = live() {
+pub fn run(disks: usize) -> ! {
+    if let Err(error) = live(disks) {
         // Goes to the console, which the machine has only while somebody debugs it.
         eprintln!("caisson-agent: {error}");
     }
@@ -28,35 +28,39 @@ pub fn run() -> ! {
     kernel::leave(1)
 }
 
-fn live() -> Result<(), AgentError> {
+fn live(disks: usize) -> Result<(), AgentError> {
     boot::load_modules()?;
-    let port = port::open()?;
-    let devices = boot::enter_root()?;
+    let hidden = boot::enter_root()?;
+    disks::wait_for(&hidden, disks)?;
     let payload = Payload::make()?;
     let walls = Walls {
         cgroups: vec![payload.door()?],
         filter: compile(seccomp::RULES),
     };
     let prepared = payload::prepare(&walls);
+    // What is saved as a template is saved from here on: the VMM tells when the port is opened.
+    let port = port::open(&hidden.devices)?;
     port::wait_for_host(&port)?;
     let channel = Channel::new(port).map_err(AgentError::Accept)?;
-    Session::new(channel, walls, prepared, Some(Guest { devices, payload })).serve()
+    Session::new(channel, walls, prepared, Some(Guest { hidden, payload })).serve()
 }
 
 /// The machine as its session sees it.
 pub struct Guest {
-    devices: OwnedFd,
+    hidden: Hidden,
     payload: Payload,
 }
 
 impl Guest {
-    /// Before any process of a client starts. What fails is the answer to the first `Exec`.
+    pub fn mount(&self, mount: &Mount) -> Result<(), Failure> {
+        disks::mount_root(&self.hidden, mount)
+    }
+
+    /// Before any process of a client starts. The clock first: its time grows old.
     pub fn set_up(&self, setup: &Setup) -> Result<(), Failure> {
-        let machine = setup.machine.unwrap_or_default();
-        fresh::stir(&setup.entropy)?;
         fresh::set_clock(setup.unix_us)?;
-        self.payload.limit(&machine)?;
-        disks::mount_root(&self.devices, &machine)
+        fresh::stir(&setup.entropy)?;
+        self.payload.limit(&setup.machine.unwrap_or_default())
     }
 
     pub fn counters(&self) -> Counters {

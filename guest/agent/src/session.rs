@@ -8,7 +8,7 @@ use crate::payload::{self, Prepared, Walls};
 use crate::planted::is_missing;
 use crate::process::{Process, SLOTS, entry};
 use caisson_frame::FrameError;
-use caisson_frame::agent::{Exec, Hello, HostFrame, Ready, Setup, agent_frame, failed::Step, host_frame::Frame};
+use caisson_frame::agent::{Exec, Hello, HostFrame, Mount, Ready, Setup, agent_frame, failed::Step, host_frame::Frame};
 use rustix::fs::stat;
 use rustix::io::Errno;
 use rustix::system::sethostname;
@@ -50,7 +50,7 @@ pub enum AgentError {
 pub enum Violation {
     #[error("a frame of no known kind")]
     UnknownFrame,
-    #[error("Setup must come once, and first")]
+    #[error("Setup must come once, and before any program; Mount, to a machine, once before Setup")]
     SetupOrder,
     #[error("process_id {0} lives already")]
     ProcessExists(u32),
@@ -73,6 +73,7 @@ pub struct Session {
     prepared: Option<Result<Prepared, Failure>>,
     outbox: Outbox,
     processes: Vec<Process>,
+    mounted: bool,
     set_up: bool,
     turn: usize,
     /// In a microVM.
@@ -92,6 +93,7 @@ impl Session {
             prepared,
             outbox,
             processes: Vec::new(),
+            mounted: false,
             set_up: false,
             turn: 0,
             guest: guest.map(Rc::new),
@@ -157,10 +159,11 @@ impl Session {
     }
 
     fn handle(&mut self, frame: Frame) -> Result<(), AgentError> {
-        if matches!(frame, Frame::Setup(_)) == self.set_up {
+        if matches!(frame, Frame::Setup(_) | Frame::Mount(_)) == self.set_up {
             return Err(Violation::SetupOrder.into());
         }
         match frame {
+            Frame::Mount(mount) => self.mount(&mount)?,
             Frame::Setup(setup) => self.set_up(&setup)?,
             Frame::Exec(exec) => self.execute(&exec)?,
             Frame::Signal(signal) if !(1..=64).contains(&signal.number) => Err(Violation::SignalNumber(signal.number))?,
@@ -185,10 +188,19 @@ impl Session {
             .find(|process| process.id == id && !process.is_told())
     }
 
+    fn mount(&mut self, mount: &Mount) -> Result<(), Violation> {
+        let guest = self.guest.as_ref().filter(|_| !self.mounted);
+        self.unusable = guest.ok_or(Violation::SetupOrder)?.mount(mount).err();
+        self.mounted = true;
+        self.outbox.push(agent_frame::Frame::Ready(Ready {}));
+        Ok(())
+    }
+
     fn set_up(&mut self, setup: &Setup) -> Result<(), AgentError> {
         self.set_up = true;
         if let Some(guest) = &self.guest {
-            self.unusable = guest.set_up(setup).err();
+            let failure = guest.set_up(setup).err();
+            self.unusable = self.unusable.take().or(failure);
             self.outbox.push(agent_frame::Frame::Ready(Ready {}));
         }
         if is_missing("namespace-uts") {

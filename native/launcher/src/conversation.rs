@@ -1,5 +1,4 @@
 //! One connection: a sandbox of either kind, a conversion, or talk about the store. The first request says which.
-use crate::channel::Channel;
 use crate::convert::{Conversion, Work};
 use crate::fold::Fold;
 use crate::keeping::Keeping;
@@ -50,7 +49,6 @@ fn sandbox(launcher: &'static Launcher, peer: &mut Peer, disk_bytes: u64) -> Res
     peer.send(Event::Prepared(Prepared {
         sandbox_id: sandbox.id.clone(),
         channel_path,
-        control_path: String::new(),
     }));
     match Run::new(&mut sandbox, peer).follow() {
         Ok(()) => {}
@@ -61,11 +59,10 @@ fn sandbox(launcher: &'static Launcher, peer: &mut Peer, disk_bytes: u64) -> Res
 
 fn machine(launcher: &'static Launcher, peer: &mut Peer, boot: &spec::Boot) -> Result<(), Failure> {
     let mut machine = Machine::boot(launcher, boot)?;
-    let path = |channel: &Channel| channel.path.to_string_lossy().into_owned();
+    let channel_path = machine.channel.path.to_string_lossy().into_owned();
     peer.send(Event::Prepared(Prepared {
         sandbox_id: machine.id.clone(),
-        channel_path: path(&machine.channel),
-        control_path: path(&machine.control),
+        channel_path,
     }));
     match Run::new(&mut machine, peer).follow() {
         Ok(()) => {}
@@ -80,7 +77,6 @@ fn conversion(launcher: &'static Launcher, peer: &mut Peer, work: &Work) -> Resu
     peer.send(Event::Prepared(Prepared {
         sandbox_id: conversion.id.clone(),
         channel_path,
-        control_path: String::new(),
     }));
     match conversion.follow(peer) {
         Ok(()) => {}

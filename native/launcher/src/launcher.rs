@@ -12,6 +12,7 @@ use crate::roots::Roots;
 use crate::scratch::Scratches;
 use crate::step::{Failure, Step};
 use crate::sweep::sweep;
+use crate::templates::Templates;
 use crate::uids::Uids;
 use rustix::mount::MountAttrFlags;
 use std::os::fd::OwnedFd;
@@ -30,6 +31,7 @@ pub struct Launcher {
     pub agent: Program,
     pub converter: Program,
     pub guest: Guest,
+    pub templates: Templates,
     next_id: AtomicU64,
 }
 
@@ -59,6 +61,7 @@ impl Launcher {
             scratches: Scratches::new(state.scratch, mounts),
             spool: state.spool,
             guest: Guest::open(&command.guest, &command.agent),
+            templates: Templates::default(),
             agent: Program::load("caisson-agent", &command.agent)?,
             converter: Program::load("caisson-converter", &command.converter)?,
             cgroups,

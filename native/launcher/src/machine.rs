@@ -1,22 +1,26 @@
 //! A microVM for one run: the VMM in a jail that shows it nothing but its own files, and those of this run as open descriptors.
+use crate::account;
 use crate::cgroup::{Cgroup, CpuTime, Group, Limits, OomEvent};
 use crate::channel::Channel;
 use crate::child::{Confinement, Executable, FIRST_DESCRIPTOR, Mount, Plan};
+use crate::control::Control;
 use crate::launcher::Launcher;
 use crate::process::Process;
 use crate::scratch::DiskUse;
-use crate::spec::{self, Boot};
+use crate::spec::{self, Boot, From, HandedFile};
 use crate::step::{At, Failure, Step};
+use crate::templates::{Draft, Kept, Template};
 use crate::uids::UidRange;
 use crate::vmm_filter::FILTER;
 use crate::walls::Walls;
 use rustix::fs::{MemfdFlags, fstat, memfd_create};
-use rustix::io::{Errno, pread};
+use rustix::io::{Errno, dup, pread};
 use rustix::mount::MountFlags;
 use rustix::process::Resource;
 use rustix::thread::CapabilitySet;
 use std::ffi::{CStr, c_char};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 const MOUNTS: [Mount; 1] = [Mount {
     kind: c"proc",
@@ -29,6 +33,8 @@ const PROGRAM: &CStr = c"/usr/bin/qemu-system-x86_64";
 const VMM_FILES: u64 = 512;
 /// Of what the VMM said before it ended.
 const WORDS_BYTES: usize = 400;
+/// Until a machine has its disk it has no file that could grow.
+const NO_DISK_YET: u64 = u64::MAX;
 
 /// Disposed of in the order of the fields.
 pub struct Machine {
@@ -37,33 +43,42 @@ pub struct Machine {
     oom: OomEvent,
     group: Group,
     pub channel: Channel,
-    pub control: Channel,
+    control: Control,
     _uids: UidRange,
     pub id: String,
     limits: Limits,
+    has_scratch: bool,
+    origin: Origin,
+    kept: Option<Kept>,
+    launcher: &'static Launcher,
+}
+
+/// What the guest's memory begins with.
+enum Origin {
+    Kernel,
+    /// The same, to be saved.
+    Draft(Draft),
+    Template {
+        template: Arc<Template>,
+        state: OwnedFd,
+    },
+    /// It is a template now.
+    Ended,
 }
 
 impl Machine {
     pub fn boot(launcher: &'static Launcher, boot: &Boot) -> Result<Self, Failure> {
-        let files = launcher.guest.files()?;
+        let origin = Origin::of(launcher, &boot.from)?;
         let id = launcher.new_id();
         let uids = launcher.uids.take()?;
         let (channel, channel_listener) = Channel::make(&launcher.instance, &id)?;
-        let (control, control_listener) = Channel::make(&launcher.instance, &format!("{id}.control"))?;
+        let (control, their_control) = Control::make()?;
         let group = launcher.cgroups.group(&id)?;
         group.payload.limit(&boot.limits)?;
-        let scratch = launcher.scratches.file(boot.disk_bytes)?;
-        let layers = boot.layers.iter().map(|key| launcher.layers.store.open(key));
-        let layers: Vec<OwnedFd> = layers.collect::<Result<_, _>>()?;
         let errors = memfd_create("errors", MemfdFlags::CLOEXEC).at(Step::Vmm)?;
-        let own = [
-            &channel_listener,
-            &control_listener,
-            &files.kernel,
-            &files.initramfs,
-            &scratch,
-        ];
-        let descriptors: Vec<BorrowedFd<'_>> = own.into_iter().chain(&layers).chain([&errors]).map(AsFd::as_fd).collect();
+        let mut descriptors = vec![channel_listener.as_fd(), their_control.as_fd()];
+        descriptors.extend(origin.files(launcher)?);
+        descriptors.push(errors.as_fd());
         let process = start_vmm(launcher, boot, &group, &uids, &descriptors)?;
         Ok(Self {
             process,
@@ -75,7 +90,30 @@ impl Machine {
             _uids: uids,
             id,
             limits: boot.limits,
+            has_scratch: false,
+            origin,
+            kept: None,
+            launcher,
         })
+    }
+
+    /// From now on no file of the VMM's grows beyond its disk.
+    fn scratch(&mut self, bytes: u64) -> Result<OwnedFd, Failure> {
+        if self.has_scratch {
+            return spec::refuse(format_args!("tell.scratch_bytes: the machine has its disk"));
+        }
+        let file = self.launcher.scratches.file(bytes)?;
+        let size = fstat(&file).at(Step::Vmm)?.st_size as u64;
+        self.process.limit_files(size)?;
+        self.has_scratch = true;
+        Ok(file)
+    }
+
+    fn state(&self) -> Result<OwnedFd, Failure> {
+        let Origin::Draft(draft) = &self.origin else {
+            return spec::refuse(format_args!("tell.state: the machine is not to become a template"));
+        };
+        dup(&draft.state).at(Step::Template)
     }
 
     fn last_words(&self) -> String {
@@ -83,6 +121,32 @@ impl Machine {
         let length = pread(&self.errors, &mut words, 0).unwrap_or(0);
         let words = String::from_utf8_lossy(&words[..length]);
         words.lines().collect::<Vec<_>>().join("; ")
+    }
+}
+
+impl Origin {
+    fn of(launcher: &Launcher, from: &From) -> Result<Self, Failure> {
+        match from {
+            From::Kernel => Ok(Self::Kernel),
+            From::KernelToSave { memory_bytes } => Draft::make(*memory_bytes).map(Self::Draft),
+            From::Template { id } => {
+                let template = launcher.templates.get(id)?;
+                let state = template.state()?;
+                Ok(Self::Template { template, state })
+            }
+        }
+    }
+
+    fn files<'a>(&'a self, launcher: &'a Launcher) -> Result<Vec<BorrowedFd<'a>>, Failure> {
+        if let Self::Template { template, state } = self {
+            return Ok(vec![template.memory(), state.as_fd()]);
+        }
+        let guest = launcher.guest.files()?;
+        let mut files = vec![guest.kernel.as_fd(), guest.initramfs.as_fd()];
+        if let Self::Draft(draft) = self {
+            files.push(draft.memory.as_fd());
+        }
+        Ok(files)
     }
 }
 
@@ -96,10 +160,6 @@ fn start_vmm(
     let mut args: Vec<*const c_char> = vec![c"qemu-system-x86_64".as_ptr()];
     args.extend(boot.args.iter().map(|arg| arg.as_ptr()));
     args.push(std::ptr::null());
-    let sizes = descriptors
-        .iter()
-        .map(|descriptor| fstat(descriptor).map(|facts| facts.st_size as u64));
-    let largest = sizes.collect::<Result<Vec<_>, _>>().at(Step::Vmm)?.into_iter().max();
     let plan = Plan {
         root: &launcher.roots.vmm,
         mounts: &MOUNTS,
@@ -108,7 +168,7 @@ fn start_vmm(
         args: &args,
         confinement: Some(Confinement {
             limits: &[
-                (Resource::Fsize, largest.unwrap_or(0)),
+                (Resource::Fsize, NO_DISK_YET),
                 (Resource::Nofile, VMM_FILES),
                 (Resource::Nproc, boot.limits.pids),
                 (Resource::Core, 0),
@@ -136,10 +196,33 @@ impl Walls for Machine {
         &self.oom
     }
 
-    /// It has had its disks and its memory since it was booted.
+    fn control(&self) -> Option<&Control> {
+        Some(&self.control)
+    }
+
+    fn tell(&mut self, data: &[u8], file: &HandedFile) -> Result<(), Failure> {
+        let file = match file {
+            HandedFile::None => None,
+            HandedFile::Layer(key) => Some(self.launcher.layers.store.open(key)?),
+            HandedFile::Scratch(bytes) => Some(self.scratch(*bytes)?),
+            HandedFile::State => Some(self.state()?),
+        };
+        self.control.tell(data, file.as_ref().map(AsFd::as_fd))
+    }
+
+    fn keep_template(&mut self) -> Result<u64, Failure> {
+        account::end_payload(&self.group.payload)?;
+        let Origin::Draft(draft) = std::mem::replace(&mut self.origin, Origin::Ended) else {
+            return spec::refuse(format_args!("keep_template: the machine is not to become a template"));
+        };
+        let kept = self.launcher.templates.keep(&self.id, draft)?;
+        Ok(self.kept.insert(kept).bytes)
+    }
+
+    /// It has had its memory since it was booted, and its disks came one by one.
     fn start(&mut self, start: &spec::Start) -> Result<(), Failure> {
         if !start.layers.is_empty() {
-            return spec::refuse(format_args!("start.layers: a machine has them since boot"));
+            return spec::refuse(format_args!("start.layers: a machine has its disks before"));
         }
         self.group.payload.limit(&Limits {
             cpu_millis: start.limits.cpu_millis,

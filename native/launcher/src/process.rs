@@ -11,7 +11,7 @@ use crate::uids::UidRange;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read, write};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use rustix::process::{Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, waitid};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, prlimit, waitid};
 use std::os::fd::{AsFd, OwnedFd};
 
 const NAMESPACES: i32 =
@@ -57,6 +57,16 @@ impl Process {
             write(&opened, map.as_bytes()).about(Step::MapIds, file)?;
         }
         Ok(())
+    }
+
+    /// Lowers it: there is no way back.
+    pub fn limit_files(&self, bytes: u64) -> Result<(), Failure> {
+        let pid = Pid::from_raw(self.pid).ok_or(Errno::SRCH).at(Step::Rlimit)?;
+        let limit = Rlimit {
+            current: Some(bytes),
+            maximum: Some(bytes),
+        };
+        prlimit(Some(pid), Resource::Fsize, limit).at(Step::Rlimit).map(drop)
     }
 
     pub fn namespace(&self, name: &str) -> Result<OwnedFd, Failure> {

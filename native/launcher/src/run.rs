@@ -1,12 +1,13 @@
 //! A prepared sandbox, or a booted machine, from its first request to its account. Reasons to stop come from the worker, the clocks, the kernel and the
 //! agent's death; the first one wins.
 use crate::account;
+use crate::control::Control;
 use crate::peer::Peer;
 use crate::spec;
 use crate::step::{At, Failure, Step};
 use crate::walls::Walls;
 use crate::watch::Watch;
-use caisson_frame::launch::{self, Finished, Started, StopReason, Stopped, event::Event, request::Request};
+use caisson_frame::launch::{self, Finished, Said, Started, StopReason, Stopped, TemplateKept, event::Event, request::Request};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
@@ -16,6 +17,8 @@ pub struct Run<'a> {
     peer: &'a mut Peer,
     watch: Option<Watch>,
     stopped: Option<(StopReason, Instant)>,
+    /// A machine is listened to until its start.
+    silent: bool,
 }
 
 #[derive(PartialEq)]
@@ -29,6 +32,7 @@ struct Ready {
     peer: bool,
     agent: bool,
     memory: bool,
+    control: bool,
 }
 
 impl<'a> Run<'a> {
@@ -38,6 +42,7 @@ impl<'a> Run<'a> {
             peer,
             watch: None,
             stopped: None,
+            silent: false,
         }
     }
 
@@ -45,6 +50,9 @@ impl<'a> Run<'a> {
         loop {
             let ready = self.wait()?;
             self.look_at_limits(&ready)?;
+            if ready.control {
+                self.pass_on()?;
+            }
             if ready.peer && self.listen()? == Next::Close {
                 return Ok(());
             }
@@ -63,7 +71,9 @@ impl<'a> Run<'a> {
         let mut timeout = None;
         if self.stopped.is_none() {
             descriptors.push(PollFd::new(self.walls.process(), PollFlags::IN));
-            if let Some(watch) = &self.watch {
+            if let Some(control) = self.control() {
+                descriptors.push(PollFd::new(control, PollFlags::IN));
+            } else if let Some(watch) = &self.watch {
                 descriptors.push(PollFd::new(&self.walls.oom().fd, self.walls.oom().flags));
                 timeout = Some(timespec(watch.patience(Instant::now())));
             }
@@ -81,7 +91,8 @@ impl<'a> Run<'a> {
         Ok(Ready {
             peer: is_ready(0),
             agent: is_ready(1),
-            memory: is_ready(2),
+            memory: self.watch.is_some() && is_ready(2),
+            control: self.watch.is_none() && is_ready(2),
         })
     }
 
@@ -97,6 +108,20 @@ impl<'a> Run<'a> {
         reason.map_or(Ok(()), |reason| self.stop(reason))
     }
 
+    fn control(&self) -> Option<&Control> {
+        self.walls.control().filter(|_| self.watch.is_none() && !self.silent)
+    }
+
+    fn pass_on(&mut self) -> Result<(), Failure> {
+        let Some(control) = self.control() else { return Ok(()) };
+        match control.hear()? {
+            Some(data) => self.peer.send(Event::Said(Said { data })),
+            // Its process ends too, and says more.
+            None => self.silent = true,
+        }
+        Ok(())
+    }
+
     fn listen(&mut self) -> Result<Next, Failure> {
         if !self.peer.read()? {
             return Ok(Next::Close);
@@ -105,6 +130,16 @@ impl<'a> Run<'a> {
             match request {
                 Request::Start(start) => self.start(&start)?,
                 Request::Stop(stop) => self.stop(spec::stop_reason(&stop)?)?,
+                Request::Tell(tell) if self.watch.is_none() => {
+                    let spec::Tell { data, file } = spec::Tell::check(tell)?;
+                    self.walls.tell(&data, &file)?;
+                }
+                Request::KeepTemplate(_) if self.watch.is_none() => {
+                    let bytes = self.walls.keep_template()?;
+                    self.peer.send(Event::TemplateKept(TemplateKept { bytes }));
+                    self.peer.await_close();
+                    return Ok(Next::Close);
+                }
                 Request::Finish(_) => {
                     let finished = self.finish()?;
                     self.peer.send(Event::Finished(finished));
@@ -112,7 +147,11 @@ impl<'a> Run<'a> {
                     self.peer.await_close();
                     return Ok(Next::Close);
                 }
-                _ => return spec::refuse(format_args!("a sandbox takes start, stop and finish")),
+                _ => {
+                    return spec::refuse(format_args!(
+                        "a sandbox takes start, stop and finish, and a machine before its start tell and keep_template"
+                    ));
+                }
             }
         }
         Ok(Next::Wait)

@@ -4,7 +4,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -22,13 +22,13 @@ pub fn sealed(name: &str, bytes: &[u8], access: MemfdFlags, step: Step) -> Resul
 
 /// EBUSY says only that the kernel itself still holds one of the pages (mm/memfd.c, `memfd_wait_for_pins`, which waits 150 ms for it and
 /// then leaves it to the caller): nobody else has this memory yet.
-fn seal(memory: &File) -> Result<(), Errno> {
+pub fn seal(memory: impl AsFd) -> Result<(), Errno> {
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     for _ in 1..TRIES {
-        match fcntl_add_seals(memory, seals) {
+        match fcntl_add_seals(&memory, seals) {
             Err(Errno::BUSY) => sleep(PAUSE),
             done => return done,
         }
     }
-    fcntl_add_seals(memory, seals)
+    fcntl_add_seals(&memory, seals)
 }

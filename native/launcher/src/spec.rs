@@ -53,7 +53,6 @@ impl Start {
 /// Of a VMM's command line.
 const ARGS: usize = 1_024;
 const ARG_BYTES: usize = 4_096;
-const DISKS: usize = 64;
 /// All that QEMU's own filter can deny.
 const SANDBOX: [&str; 2] = [
     "-sandbox",
@@ -62,23 +61,72 @@ const SANDBOX: [&str; 2] = [
 
 pub struct Boot {
     pub args: Vec<CString>,
-    pub layers: Vec<LayerKey>,
-    pub disk_bytes: u64,
+    pub from: From,
     pub limits: Limits,
+}
+
+/// What the guest's memory begins with.
+pub enum From {
+    Kernel,
+    KernelToSave { memory_bytes: u64 },
+    Template { id: String },
 }
 
 impl Boot {
     pub fn check(boot: &launch::Boot) -> Result<Self, Failure> {
         Ok(Self {
             args: vmm_args(&boot.args)?,
-            layers: layers("boot.layers", &boot.layers, 0..=DISKS)?,
-            disk_bytes: within("boot.disk_bytes", boot.disk_bytes, DISK_BYTES)?,
+            from: From::check(boot.from.as_ref())?,
             limits: Limits {
                 cpu_millis: None,
                 memory_bytes: within("boot.memory_bytes", boot.memory_bytes, MEMORY_BYTES)?,
                 pids: VMM_THREADS,
             },
         })
+    }
+}
+
+impl From {
+    fn check(from: Option<&launch::boot::From>) -> Result<Self, Failure> {
+        Ok(match from {
+            None => Self::Kernel,
+            Some(launch::boot::From::TemplateBytes(bytes)) => Self::KernelToSave {
+                memory_bytes: within("boot.template_bytes", *bytes, MEMORY_BYTES)?,
+            },
+            Some(launch::boot::From::TemplateId(id)) => Self::Template { id: id.clone() },
+        })
+    }
+}
+
+/// What a VMM is given beside what it is told.
+pub enum HandedFile {
+    None,
+    Layer(LayerKey),
+    Scratch(u64),
+    State,
+}
+
+pub struct Tell {
+    pub data: Vec<u8>,
+    pub file: HandedFile,
+}
+
+const TOLD_BYTES: usize = 64 << 10;
+
+impl Tell {
+    pub fn check(tell: launch::Tell) -> Result<Self, Failure> {
+        use launch::tell::File;
+        let file = match &tell.file {
+            None => HandedFile::None,
+            Some(File::Layer(text)) => HandedFile::Layer(key("tell.layer", text)?),
+            Some(File::ScratchBytes(bytes)) => HandedFile::Scratch(within("tell.scratch_bytes", *bytes, DISK_BYTES)?),
+            Some(File::State(true)) => HandedFile::State,
+            Some(File::State(false)) => return refuse(format_args!("tell.state: false")),
+        };
+        if !(1..=TOLD_BYTES).contains(&tell.data.len()) {
+            return refuse(format_args!("tell.data has {} bytes: 1 to {TOLD_BYTES}", tell.data.len()));
+        }
+        Ok(Self { data: tell.data, file })
     }
 }
 

@@ -91,6 +91,8 @@ steps! {
     Publish => "publish layer",
     Guest => "guest",
     Vmm => "VMM",
+    Control => "control VMM",
+    Template => "template",
     Watch => "watch sandbox",
 }
 

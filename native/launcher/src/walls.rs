@@ -1,8 +1,9 @@
 //! What a run needs of the walls it is behind: those of a container, or of a machine of its own.
 use crate::cgroup::{Cgroup, CpuTime, OomEvent};
+use crate::control::Control;
 use crate::process::Process;
 use crate::scratch::DiskUse;
-use crate::spec;
+use crate::spec::{self, HandedFile};
 use crate::step::Failure;
 
 pub trait Walls {
@@ -11,6 +12,17 @@ pub trait Walls {
     /// Where the limits are kept, and what is killed.
     fn payload(&self) -> &Cgroup;
     fn oom(&self) -> &OomEvent;
+    /// Where a machine is told what to do, before its start.
+    fn control(&self) -> Option<&Control> {
+        None
+    }
+    fn tell(&mut self, _data: &[u8], _file: &HandedFile) -> Result<(), Failure> {
+        spec::refuse(format_args!("tell: a container has nobody to be told"))
+    }
+    /// It ends, and others may begin from it. Returns what that holds of the host's memory.
+    fn keep_template(&mut self) -> Result<u64, Failure> {
+        spec::refuse(format_args!("keep_template: not of a container"))
+    }
     /// The caller then starts the clocks, answers, and calls `tidy`.
     fn start(&mut self, start: &spec::Start) -> Result<(), Failure>;
     /// What `start` put off, for nobody waits for it.

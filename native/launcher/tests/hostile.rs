@@ -2,7 +2,8 @@
 mod support;
 
 use caisson_frame::launch::{
-    Boot, Finish, Hold, Prepare, Release, Remove, Start, Stop, StopReason, Verify, event::Event, request::Request,
+    Boot, Finish, Hold, Prepare, Release, Remove, Start, Stop, StopReason, Verify, boot::From, event::Event,
+    request::Request,
 };
 use std::io::Write;
 use support::conversation::{Conversation, start};
@@ -110,32 +111,29 @@ fn talk_about_the_store_is_checked() {
 fn a_vmm_is_started_only_with_its_filter() {
     let launcher = Launcher::start();
     let sandbox = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny";
-    let boot = |args: &[&str], layers: usize| {
-        Request::Boot(Boot {
-            args: args.iter().map(ToString::to_string).collect(),
-            layers: vec![format!("sha256-{}", "0".repeat(64)); layers],
-            disk_bytes: 1 << 20,
-            memory_bytes: 64 << 20,
-        })
+    let boot = |args: &[&str]| Boot {
+        args: args.iter().map(ToString::to_string).collect(),
+        memory_bytes: 64 << 20,
+        from: None,
+    };
+    let from = |from: From| Boot {
+        from: Some(from),
+        ..boot(&["-sandbox", sandbox])
     };
     let long = "x".repeat(4097);
-    let refused: [(&str, Request); 9] = [
-        ("--sandbox", boot(&["-sandbox", sandbox, "--sandbox", "off"], 0)),
-        (
-            "-readconfig",
-            boot(&["-sandbox", sandbox, "-readconfig", "/proc/self/fd/8"], 0),
-        ),
-        ("-sandbox", boot(&["-nodefaults"], 0)),
-        ("-sandbox", boot(&["-sandbox", "off"], 0)),
-        (
-            "-sandbox",
-            boot(&["-sandbox", &sandbox.replace("spawn=deny", "spawn=allow")], 0),
-        ),
-        ("-sandbox", boot(&["-sandbox", sandbox, "-sandbox", "off"], 0)),
-        ("NUL", boot(&["-sandbox", sandbox, "a\0b"], 0)),
-        ("4096 bytes", boot(&["-sandbox", sandbox, &long], 0)),
-        ("boot.layers has 65", boot(&["-sandbox", sandbox], 65)),
-    ];
+    let refused = [
+        ("--sandbox", boot(&["-sandbox", sandbox, "--sandbox", "off"])),
+        ("-readconfig", boot(&["-sandbox", sandbox, "-readconfig", "/proc/self/fd/8"])),
+        ("-sandbox", boot(&["-nodefaults"])),
+        ("-sandbox", boot(&["-sandbox", "off"])),
+        ("-sandbox", boot(&["-sandbox", &sandbox.replace("spawn=deny", "spawn=allow")])),
+        ("-sandbox", boot(&["-sandbox", sandbox, "-sandbox", "off"])),
+        ("NUL", boot(&["-sandbox", sandbox, "a\0b"])),
+        ("4096 bytes", boot(&["-sandbox", sandbox, &long])),
+        ("boot.template_bytes", from(From::TemplateBytes(1))),
+        ("no template", from(From::TemplateId("nobody's".into()))),
+    ]
+    .map(|(word, boot)| (word, Request::Boot(boot)));
     for (word, request) in refused {
         let mut conversation = Conversation::open(&launcher);
         conversation.send(request);

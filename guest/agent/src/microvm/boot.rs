@@ -7,7 +7,7 @@ use rustix::mount::{MountFlags, mount, mount_move, mount_remount};
 use rustix::process::{Resource, Rlimit, chdir, chroot, setrlimit, umask};
 use std::fs::read_dir;
 use std::net::UdpSocket;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 const DEVICES: [(&str, u32, u32); 6] = [
     ("null", 1, 3),
@@ -56,10 +56,18 @@ pub fn load_modules() -> Result<(), AgentError> {
     Ok(())
 }
 
-/// Returns the folder of the machine's own devices, which has no name any more.
-pub fn enter_root() -> Result<OwnedFd, AgentError> {
+/// Folders of the first root, which have no name any more.
+pub struct Hidden {
+    /// The machine's own.
+    pub devices: OwnedFd,
+    /// /sys/block, where it can be written to.
+    pub disks: OwnedFd,
+}
+
+pub fn enter_root() -> Result<Hidden, AgentError> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let devices = openat(CWD, "/dev", flags, Mode::empty()).boot("/dev")?;
+    let hidden = |path: &str| openat(CWD, path, flags, Mode::empty()).boot(path);
+    let (devices, disks) = (hidden("/dev")?, hidden("/sys/block")?);
     umask(Mode::empty());
     mount("tmpfs", "/root", "tmpfs", MountFlags::NOSUID, c"mode=755,size=1m").boot("root")?;
     furnish().boot("furnish root")?;
@@ -70,7 +78,7 @@ pub fn enter_root() -> Result<OwnedFd, AgentError> {
     mount_in_root()?;
     lift_limits().boot("limits of the machine")?;
     loopback_up().boot("loopback")?;
-    Ok(devices)
+    Ok(Hidden { devices, disks })
 }
 
 fn furnish() -> Result<(), Errno> {
@@ -133,8 +141,7 @@ fn loopback_up() -> Result<(), Errno> {
 }
 
 /// Entries of a folder, without the two that every folder has.
-pub fn names_in(path: &str) -> Result<Vec<String>, Errno> {
-    let folder = openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+pub fn names_in(folder: impl AsFd) -> Result<Vec<String>, Errno> {
     let names = Dir::read_from(folder)?.flatten();
     let names = names.map(|entry| entry.file_name().to_string_lossy().into_owned());
     Ok(names.filter(|name| !name.starts_with('.')).collect())

@@ -1,32 +1,49 @@
 //! The root: layers, each a disk that the host opened for reading only, and the scratch disk above them.
-use super::boot::names_in;
+use super::boot::{Boot, Hidden, names_in};
 use crate::failure::{At, Failure};
 use crate::payload::ROOT;
-use caisson_frame::agent::{Counters, Machine, failed::Step};
+use crate::session::AgentError;
+use caisson_frame::agent::{Counters, Mount, failed::Step};
 use rustix::fs::{
     CWD, FallocateFlags, Mode, OFlags, StatVfs, XattrFlags, fallocate, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat,
-    mkdirat, openat, statvfs,
+    mkdirat, openat, readlinkat, statvfs,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, write};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::chdir;
 use std::collections::HashMap;
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-const SCRATCH: &str = "/disks/scratch";
 const PATIENCE: Duration = Duration::from_secs(20);
+const SCRATCH: &str = "/disks/scratch";
 /// As on the host: so that a file of exactly the size asked for has room (native/launcher/src/scratch).
 const OVERHEAD_BYTES: u64 = 16 << 12;
 const FULL_BYTES: u64 = 1 << 20;
 const FULL_PART: u64 = 16;
 const ATTRIBUTE_BYTES: usize = 64 << 10;
 
-pub fn mount_root(devices: &OwnedFd, machine: &Machine) -> Result<(), Failure> {
-    let disks = find(machine.layers + 1).at(Step::Root, "find disks")?;
-    let device = |target: u32| format!("/proc/self/fd/{}/{}", devices.as_raw_fd(), disks[&target]);
-    for layer in 1..=machine.layers {
+/// The kernel looks for them on its own time.
+pub fn wait_for(hidden: &Hidden, count: usize) -> Result<(), AgentError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let names = names_in(&hidden.disks).boot("/sys/block")?;
+        if names.iter().filter_map(|name| target(hidden, name)).count() >= count {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(Errno::NODEV).boot("find the disks");
+        }
+        sleep(Duration::from_millis(1));
+    }
+}
+
+pub fn mount_root(hidden: &Hidden, wanted: &Mount) -> Result<(), Failure> {
+    let disks = find(hidden, wanted.layers + 1).at(Step::Root, "find disks")?;
+    let device = |target: u32| format!("/proc/self/fd/{}/{}", hidden.devices.as_raw_fd(), disks[&target]);
+    for layer in 1..=wanted.layers {
         let (point, flags) = (
             format!("/disks/{layer}"),
             MountFlags::NOSUID | MountFlags::NODEV | MountFlags::RDONLY,
@@ -34,37 +51,40 @@ pub fn mount_root(devices: &OwnedFd, machine: &Machine) -> Result<(), Failure> {
         folder(&point).at(Step::Root, &point)?;
         mount(device(layer), &point, "squashfs", flags, None).at(Step::Root, format_args!("mount layer {layer}"))?;
     }
-    mount_scratch(&device(0), machine.disk_bytes)?;
-    dress_upper(machine.layers).at(Step::Root, "dress upper folder")?;
-    mount_overlay(machine.layers)
+    mount_scratch(&device(0), wanted.disk_bytes)?;
+    dress_upper(wanted.layers).at(Step::Root, "dress upper folder")?;
+    mount_overlay(wanted.layers)
 }
 
-/// By SCSI target, which is the host's word, where the letters are the order in which the kernel happened to find them.
-fn find(count: u32) -> Result<HashMap<u32, String>, Errno> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let mut found = HashMap::new();
-        for name in names_in("/sys/block")? {
-            if let Some(target) = target(&name) {
-                found.insert(target, name);
-            }
+/// By SCSI target, which is the host's word, where the letters are the order in which the kernel happened to find them. Their files are
+/// there by now, but the kernel knows only what was behind them when it booted.
+fn find(hidden: &Hidden, count: u32) -> Result<HashMap<u32, String>, Errno> {
+    let mut found = HashMap::new();
+    for name in names_in(&hidden.disks)? {
+        if let Some(target) = target(hidden, &name).filter(|&target| target < count) {
+            look_again(hidden, &name)?;
+            found.insert(target, name);
         }
-        if (0..count).all(|target| found.contains_key(&target)) {
-            return Ok(found);
-        }
-        if Instant::now() > deadline {
-            return Err(Errno::NODEV);
-        }
-        std::thread::sleep(Duration::from_millis(1));
     }
+    (0..count)
+        .all(|target| found.contains_key(&target))
+        .then_some(found)
+        .ok_or(Errno::NODEV)
 }
 
 /// `device` links to …/0:0:3:0: host, channel, target, unit.
-fn target(name: &str) -> Option<u32> {
-    let link = std::fs::read_link(format!("/sys/block/{name}/device")).ok()?;
-    let mut address = link.file_name()?.to_str()?.split(':').skip(2);
+fn target(hidden: &Hidden, name: &str) -> Option<u32> {
+    let link = readlinkat(&hidden.disks, format!("{name}/device"), Vec::new()).ok()?;
+    let link = link.to_str().ok()?;
+    let mut address = link.rsplit('/').next()?.split(':').skip(2);
     let target = address.next()?.parse().ok()?;
     (address.next()? == "0").then_some(target)
+}
+
+fn look_again(hidden: &Hidden, name: &str) -> Result<(), Errno> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let rescan = openat(&hidden.disks, format!("{name}/device/rescan"), flags, Mode::empty())?;
+    write(&rescan, b"1").map(drop)
 }
 
 fn mount_scratch(device: &str, bytes: u64) -> Result<(), Failure> {

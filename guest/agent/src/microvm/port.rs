@@ -16,12 +16,12 @@ const NAME: &str = "agent";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The host names its ports in messages of their own, after the driver has found the device.
-pub fn open() -> Result<OwnedFd, AgentError> {
+pub fn open(devices: &OwnedFd) -> Result<OwnedFd, AgentError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(name) = find() {
             let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            return openat(CWD, format!("/dev/{name}"), flags, Mode::empty()).boot("open the channel's port");
+            return openat(devices, &name, flags, Mode::empty()).boot("open the channel's port");
         }
         if Instant::now() > deadline {
             return Err(Errno::NODEV).boot("find the channel's port");
@@ -31,7 +31,8 @@ pub fn open() -> Result<OwnedFd, AgentError> {
 }
 
 fn find() -> Option<String> {
-    let ports = names_in(PORTS).ok()?;
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let ports = names_in(openat(CWD, PORTS, flags, Mode::empty()).ok()?).ok()?;
     ports.into_iter().find(|port| {
         let name = read_to_string(format!("{PORTS}/{port}/name"));
         name.is_ok_and(|name| name.trim_end() == NAME)

@@ -1,0 +1,65 @@
+// QEMU's command line. A machine that begins from a template must be the same machine, device for device.
+import type { MachineSpec } from './vmm.js'
+
+const mib = 1 << 20
+/** Numbers of the descriptors that the launcher hands over (proto/launch.proto). */
+const descriptor = { channel: 3, control: 4, kernel: 5, initramfs: 6, draftMemory: 7, templateMemory: 5 }
+/** Of what a machine saved; restoring names it. */
+export const stateDescriptor = 6
+/** Beside the guest's memory: QEMU itself and its device buffers, and of an emulator the translated code. */
+export const overheadBytes = { kvm: 96 * mib, tcg: 320 * mib }
+/** More is never of use in a run of minutes, and QEMU's own default is a gigabyte. */
+const translationCacheMib = 128
+
+export function argsOf(spec: MachineSpec): string[] {
+  const { accelerator, cpus, memoryBytes, disks } = spec
+  return [
+    ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+    // Without PIT, PIC and RTC an emulated guest would look for them for a second.
+    ...[
+      '-M',
+      `microvm,acpi=${spec.acpi ? 'on' : 'off'},pit=on,pic=on,rtc=on,isa-serial=off${spec.origin.kind === 'kernel' ? '' : ',memory-backend=memory'}`,
+    ],
+    ...['-accel', accelerator === 'kvm' ? 'kvm' : `tcg,thread=multi,tb-size=${translationCacheMib}`],
+    ...['-cpu', accelerator === 'kvm' ? 'host' : 'max', '-smp', String(cpus)],
+    ...['-m', `${memoryBytes / mib}M`],
+    ...memoryArgs(spec),
+    ...['-chardev', `socket,id=control,fd=${descriptor.control}`, '-mon', 'chardev=control,mode=control'],
+    ...['-chardev', `socket,id=agent,fd=${descriptor.channel},server=on,wait=off`],
+    ...['-device', 'virtio-serial-device,max_ports=2', '-device', 'virtserialport,chardev=agent,name=agent,id=agent'],
+    ...['-object', 'rng-builtin,id=rng', '-device', 'virtio-rng-device,rng=rng'],
+    ...['-device', 'virtio-scsi-device,id=scsi'],
+    ...Array.from({ length: disks + 1 }, (_, disk) => diskArgs(disk)).flat(),
+  ]
+}
+
+/** A draft shares its memory, which is how it is saved; who comes from the template sees that, and keeps what it changes to itself. */
+function memoryArgs(spec: MachineSpec): string[] {
+  const { origin, memoryBytes } = spec
+  const backend = (fd: number, share: 'on' | 'off') => [
+    '-object',
+    `memory-backend-file,id=memory,size=${memoryBytes / mib}M,mem-path=${path(fd)},share=${share}`,
+  ]
+  if (origin.kind === 'template') return [...backend(descriptor.templateMemory, 'off'), '-incoming', 'defer']
+  const kernel = ['-kernel', path(descriptor.kernel), '-initrd', path(descriptor.initramfs), '-append', kernelWords(spec)]
+  return origin.kind === 'draft' ? [...backend(descriptor.draftMemory, 'on'), ...kernel] : kernel
+}
+
+/** Places, for what is behind a disk is exchanged when it is known. Disk 0 is written to; the guest cannot change that of the others. */
+function diskArgs(disk: number): string[] {
+  const access = disk === 0 ? 'read-only=off' : 'read-only=on'
+  return [
+    ...['-blockdev', `driver=null-co,node-name=empty${disk},size=4096,read-zeroes=on,${access}`],
+    ...['-blockdev', `driver=raw,node-name=disk${disk},file=empty${disk},${access}`],
+    ...['-device', `scsi-hd,bus=scsi.0,scsi-id=${disk},drive=disk${disk}`],
+  ]
+}
+
+/** An emulated guest finds nothing to measure its clock by: it is told, and told to believe it. */
+function kernelWords({ accelerator, tscKhz, disks }: MachineSpec): string {
+  const clock = accelerator === 'tcg' ? `tsc_early_khz=${tscKhz} tsc=reliable no_timer_check noreplace-smp ` : ''
+  return `panic=-1 reboot=t quiet ${clock}microvm ${disks + 1}`
+}
+
+const path = (fd: number) => `/proc/self/fd/${fd}`
