@@ -20,7 +20,7 @@ export interface PoolBounds {
   reviewMs: number
   /** Making a sandbox would be in the way of the run that took one; a short run is over by then. `empty`: when no other waits. */
   refillMs: { others: number; empty: number }
-  /** Whether there is room for one more that nobody waits for. */
+  /** Whether there is room for one more than the least that nobody waits for. */
   hasRoom(): boolean
 }
 
@@ -125,7 +125,7 @@ export class Pool<S extends Sandbox> {
   /** None is made ahead while somebody waits for his. */
   #mayAdd(): boolean {
     if (this.#waiting.length > 0) return this.#preparing < this.#waiting.length
-    return this.#bounds.hasRoom()
+    return this.#idle.length + this.#preparing < this.#bounds.least || this.#bounds.hasRoom()
   }
 
   #refillLater(): void {

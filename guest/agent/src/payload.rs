@@ -9,6 +9,7 @@ mod accounts;
 mod exec;
 mod files;
 mod init;
+mod machine_id;
 mod masks;
 mod privileges;
 mod rlimits;

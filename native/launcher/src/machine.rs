@@ -48,7 +48,8 @@ pub struct Machine {
     pub id: String,
     limits: Limits,
     has_scratch: bool,
-    origin: Origin,
+    /// Until it is a template.
+    draft: Option<Draft>,
     kept: Option<Kept>,
     launcher: &'static Launcher,
 }
@@ -62,8 +63,6 @@ enum Origin {
         template: Arc<Template>,
         state: OwnedFd,
     },
-    /// It is a template now.
-    Ended,
 }
 
 impl Machine {
@@ -91,7 +90,7 @@ impl Machine {
             id,
             limits: boot.limits,
             has_scratch: false,
-            origin,
+            draft: origin.into_draft(),
             kept: None,
             launcher,
         })
@@ -110,7 +109,7 @@ impl Machine {
     }
 
     fn state(&self) -> Result<OwnedFd, Failure> {
-        let Origin::Draft(draft) = &self.origin else {
+        let Some(draft) = &self.draft else {
             return spec::refuse(format_args!("tell.state: the machine is not to become a template"));
         };
         dup(&draft.state).at(Step::Template)
@@ -134,6 +133,14 @@ impl Origin {
                 let state = template.state()?;
                 Ok(Self::Template { template, state })
             }
+        }
+    }
+
+    /// The others have what they need of it by now.
+    fn into_draft(self) -> Option<Draft> {
+        match self {
+            Self::Draft(draft) => Some(draft),
+            _ => None,
         }
     }
 
@@ -212,7 +219,7 @@ impl Walls for Machine {
 
     fn keep_template(&mut self) -> Result<u64, Failure> {
         account::end_payload(&self.group.payload)?;
-        let Origin::Draft(draft) = std::mem::replace(&mut self.origin, Origin::Ended) else {
+        let Some(draft) = self.draft.take() else {
             return spec::refuse(format_args!("keep_template: the machine is not to become a template"));
         };
         let kept = self.launcher.templates.keep(&self.id, draft)?;

@@ -3,7 +3,7 @@ use super::accounts::{self, User};
 use super::exec::Program;
 use super::files::{open_child_folder, open_folder};
 use super::stage::Trees;
-use super::{Ends, Walls, privileges, rlimits, root, stdio};
+use super::{Ends, Walls, machine_id, privileges, rlimits, root, stdio};
 use crate::failure::{At, Failure};
 use crate::outcome::{EXECUTING, FAILED};
 use crate::planted::is_missing;
@@ -42,6 +42,7 @@ fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible
     let tree = order.at(Step::Clone, "wait for order")?;
     let exec = read_request(&ends.request)?;
     root::enter(tree, trees)?;
+    machine_id::fill().at(Step::Root, "/etc/machine-id")?;
     let user = accounts::find(&exec.user)?;
     stdio::connect(&exec, ends, &user)?;
     enter_folder(&exec.cwd, &user).at(Step::Cwd, format_args!("cwd {}", exec.cwd))?;
