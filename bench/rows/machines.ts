@@ -74,10 +74,15 @@ async function bareMachine(instance: Instance): Promise<BareMachine> {
   const targets = await Promise.all(names.map((name) => readlink(`${folder}/${name}`).catch(() => '')))
   const initramfs = `${folder}/${names[targets.findIndex((target) => target.startsWith('/memfd:initramfs'))]}`
   using launcher = await LauncherConnection.connect(`/run/caisson/${instance.name}/launcher.sock`)
-  const { tscKhz } = await launcher.ask({ describeGuest: {} }, 'guestDescribed')
+  const { tscKhz, acpi } = await launcher.ask({ describeGuest: {} }, 'guestDescribed')
   const offer = (await knownOffers(instance.caisson)).find(({ backend }) => backend === 'microvm')
   const accelerator = offer?.accelerator as Accelerator
-  return BareMachine.make(kernel, initramfs, { ...shapeOf(resolveLimits({}, {}), 1), accelerator, tscKhz: tscKhz ?? 0 })
+  return BareMachine.make(kernel, initramfs, {
+    ...shapeOf(resolveLimits({}, {}), 1),
+    accelerator,
+    tscKhz: tscKhz ?? 0,
+    acpi: acpi ?? false,
+  })
 }
 
 async function medianOf(samples: number, measure: (sample: number) => Promise<number>): Promise<number> {

@@ -28,12 +28,18 @@ function checkWorker({ workerId, hostname, offers, activeRuns, draining }: Worke
   return [yes(`worker ${workerId}`, `on ${hostname}, ${state}`), ...offers.map((offer) => checkOffer(workerId, offer))]
 }
 
-function checkOffer(workerId: string, { backend, vmm, accelerator, counts, unavailable, limitation, guest }: BackendOffer): Check {
+function checkOffer(
+  workerId: string,
+  { backend, vmm, accelerator, counts, unavailable, limitation, guest }: BackendOffer,
+): Check {
   const name = `worker ${workerId}: ${backend}`
   if (unavailable !== '') return { name, answer: 'no', detail: unavailable }
   const how = [vmm, accelerator].filter(Boolean).join(', ')
   const kernel = guest && `; ${guest}`
-  return yes(name, `${how || 'offered'}${counts ? '' : ' (emulated: no security boundary)'}${kernel}${limitation && `; ${limitation}`}`)
+  return yes(
+    name,
+    `${how || 'offered'}${counts ? '' : ' (emulated: no security boundary)'}${kernel}${limitation && `; ${limitation}`}`,
+  )
 }
 
 /** `url`: named by the user; else that of the service `up` started here, which root alone can ask. */

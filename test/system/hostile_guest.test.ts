@@ -97,5 +97,8 @@ async function hostileGuest() {
   const source = new URL('../../../test/harness/hostile/guest.c', import.meta.url).pathname
   await promisify(execFile)('gcc', ['-static', '-O1', '-w', '-o', join(folder, 'agent'), source])
   await promisify(execFile)('chmod', ['755', folder])
-  return { options: { args: ['--allow-emulation', '--guest', folder] }, undo: () => rm(folder, { recursive: true }) }
+  return {
+    options: { args: ['--allow-emulation', '--machine-memory-bytes', '0', '--guest', folder] },
+    undo: () => rm(folder, { recursive: true }),
+  }
 }

@@ -17,7 +17,7 @@ import { until } from '../harness/until.js'
 const run = promisify(execFile)
 const mib = 1 << 20
 
-const real = await Fixture.start({ args: ['--allow-emulation'] })
+const real = await Fixture.start({ args: ['--allow-emulation', '--machine-memory-bytes', '0'] })
 const probing = await Fixture.start({}, probingGuest)
 
 test('a VMM has no rights, sees no files but its own, and is limited', { timeout: 120_000 }, async () => {

@@ -17,7 +17,7 @@ import { until } from '../harness/until.js'
 
 const kills = Number(process.env['CAISSON_TEST_KILLS'] ?? 0)
 const mib = 1 << 20
-const { instance, caisson } = await Fixture.start({ args: ['--allow-emulation'] })
+const { instance, caisson } = await Fixture.start({ args: ['--allow-emulation', '--machine-memory-bytes', '0'] })
 
 const spec: RunSpec = {
   image: busybox,

@@ -20,7 +20,7 @@ export interface MachineBounds {
   most: number
   /** Of one kind, are made at the same time. */
   parallel: number
-  /** For templates, and machines that wait. */
+  /** For templates, and machines that wait; 0: there are none. */
   memoryBytes: number
   /** What most runs ask for: one waits from the start. */
   usual: Shape
@@ -67,8 +67,9 @@ export class MachinePools implements Sandboxes {
     return this.#templates.problem
   }
 
-  untilHealthy(): Promise<void> {
-    return this.#usual.untilHealthy()
+  /** Where none may wait it shows only at the first run whether one can be made. */
+  async untilHealthy(): Promise<void> {
+    if (this.#bounds.memoryBytes > 0) await this.#usual.untilHealthy()
   }
 
   close(): void {
@@ -106,7 +107,7 @@ export class MachinePools implements Sandboxes {
     const { most, parallel } = this.#bounds
     const pauseMs = refillMs[this.#hypervisor.accelerator]
     return {
-      ...{ least: this.#isUsual(key) ? 1 : 0, most, parallel, reviewMs },
+      ...{ least: this.#isUsual(key) && this.#bounds.memoryBytes > 0 ? 1 : 0, most, parallel, reviewMs },
       // Until there is a template, and a machine that began from it.
       patienceMs: 2 * bootMs,
       refillMs: { others: pauseMs, empty: pauseMs },

@@ -44,7 +44,7 @@ pub struct Machine {
     group: Group,
     pub channel: Channel,
     control: Control,
-    _uids: UidRange,
+    uids: UidRange,
     pub id: String,
     limits: Limits,
     has_scratch: bool,
@@ -86,7 +86,7 @@ impl Machine {
             group,
             channel,
             control,
-            _uids: uids,
+            uids,
             id,
             limits: boot.limits,
             has_scratch: false,
@@ -103,7 +103,7 @@ impl Machine {
         }
         let file = self.launcher.scratches.file(bytes)?;
         let size = fstat(&file).at(Step::Vmm)?.st_size as u64;
-        self.process.limit_files(size)?;
+        self.process.limit_files(size, &self.uids)?;
         self.has_scratch = true;
         Ok(file)
     }

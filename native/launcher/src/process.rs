@@ -59,14 +59,17 @@ impl Process {
         Ok(())
     }
 
-    /// Lowers it: there is no way back.
-    pub fn limit_files(&self, bytes: u64) -> Result<(), Failure> {
+    /// Lowers it: there is no way back. Who owns the user namespace may, which is the first of its uids.
+    pub fn limit_files(&self, bytes: u64, uids: &UidRange) -> Result<(), Failure> {
         let pid = Pid::from_raw(self.pid).ok_or(Errno::SRCH).at(Step::Rlimit)?;
         let limit = Rlimit {
             current: Some(bytes),
             maximum: Some(bytes),
         };
-        prlimit(Some(pid), Resource::Fsize, limit).at(Step::Rlimit).map(drop)
+        privileges::act_as(uids.first).at(Step::Rlimit)?;
+        let limited = prlimit(Some(pid), Resource::Fsize, limit);
+        privileges::act_as(0).at(Step::Rlimit)?;
+        limited.at(Step::Rlimit).map(drop)
     }
 
     pub fn namespace(&self, name: &str) -> Result<OwnedFd, Failure> {
