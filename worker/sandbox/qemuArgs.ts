@@ -16,11 +16,7 @@ export function argsOf(spec: MachineSpec): string[] {
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
-    // Without PIT, PIC and RTC an emulated guest would look for them for a second.
-    ...[
-      '-M',
-      `microvm,acpi=${spec.acpi ? 'on' : 'off'},pit=on,pic=on,rtc=on,isa-serial=off${spec.origin.kind === 'kernel' ? '' : ',memory-backend=memory'}`,
-    ],
+    ...['-M', machine(spec)],
     ...['-accel', accelerator === 'kvm' ? 'kvm' : `tcg,thread=multi,tb-size=${translationCacheMib}`],
     ...['-cpu', accelerator === 'kvm' ? 'host' : 'max', '-smp', String(cpus)],
     ...['-m', `${memoryBytes / mib}M`],
@@ -32,6 +28,17 @@ export function argsOf(spec: MachineSpec): string[] {
     ...['-device', 'virtio-scsi-device,id=scsi'],
     ...Array.from({ length: disks + 1 }, (_, disk) => diskArgs(disk)).flat(),
   ]
+}
+
+function machine({ acpi, origin }: MachineSpec): string {
+  return [
+    ...['microvm', `acpi=${acpi ? 'on' : 'off'}`],
+    // Without PIT, PIC and RTC an emulated guest would look for them for a second.
+    ...['pit=on', 'pic=on', 'rtc=on', 'isa-serial=off'],
+    // Memory is not merged with that of others, whose contents would then show by how long a write takes.
+    ...['mem-merge=off', 'dump-guest-core=off'],
+    ...(origin.kind === 'kernel' ? [] : ['memory-backend=memory']),
+  ].join(',')
 }
 
 /** A draft shares its memory, which is how it is saved; who comes from the template sees that, and keeps what it changes to itself. */
