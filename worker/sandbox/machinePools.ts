@@ -1,9 +1,8 @@
 // Machines that wait: some with nothing, for any run of their shape, and some with the disks of an image in recent use, mounted.
-import { startOf } from './limits.js'
 import { type Hypervisor, type MicroVm, startMachine } from './microvm.js'
 import { Pool, type PoolBounds } from './pool.js'
 import type { Need, Sandboxes } from './sandbox.js'
-import { type Shape, shapeKey, shapeOf, specOf } from './shape.js'
+import { disksOf, type Shape, shapeKey, shapeOf, specOf } from './shape.js'
 import { bootMs, Templates } from './templates.js'
 import type { Accelerator, Disks } from './vmm.js'
 
@@ -53,7 +52,7 @@ export class MachinePools implements Sandboxes {
   }
 
   async take({ layerKeys, limits }: Need, signal: AbortSignal): Promise<MicroVm> {
-    const disks = { layerKeys: withoutRepeats(layerKeys), diskBytes: startOf([], limits).diskBytes }
+    const disks = disksOf(layerKeys, limits)
     const shape = shapeOf(limits, disks.layerKeys.length)
     return this.#withDisks(shape, disks).takeReady() ?? this.#bare(shape).take(signal)
   }
@@ -152,9 +151,4 @@ export class MachinePools implements Sandboxes {
     const shapes = [...this.#kinds.values()].map(({ shape }) => shapeKey(shape))
     if (closed && !shapes.includes(shapeKey(closed.shape))) this.#templates.drop(shapeKey(closed.shape))
   }
-}
-
-/** A layer that comes twice shows as it does at its topmost place alone. */
-function withoutRepeats(keys: string[]): string[] {
-  return [...new Set(keys.toReversed())].reverse()
 }

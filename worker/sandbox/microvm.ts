@@ -7,6 +7,7 @@ import { LauncherLost } from './launcher.js'
 import { startOf } from './limits.js'
 import { orLaunchersWord } from './qemu.js'
 import type { Sandbox } from './sandbox.js'
+import { disksOf } from './shape.js'
 import type { Accelerator, Booted, Disks, MachineSpec, Vmm } from './vmm.js'
 
 const answerMs = 15_000
@@ -79,8 +80,8 @@ export class MicroVm implements Sandbox {
 
   /** The record is told when the machine stands: a worker that is lost while it mounts has started nothing. */
   async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string, record: () => Promise<void>): Promise<void> {
-    const { diskBytes, memoryBytes, pids, cpuMillis } = startOf([], limits)
-    if (!this.#hasDisks) await this.mount({ layerKeys, diskBytes })
+    const { memoryBytes, pids, cpuMillis } = startOf([], limits)
+    if (!this.#hasDisks) await this.mount(disksOf(layerKeys, limits))
     const setUp = this.agent.setUp({
       hostname,
       entropy: randomBytes(entropyBytes),

@@ -5,7 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Qemu } from './qemu.js'
-import { guestMemory, shapeOf } from './shape.js'
+import { disksOf, guestMemory, shapeOf } from './shape.js'
 import type { MachineSpec } from './vmm.js'
 
 const folder = join(import.meta.dirname, '../../../test/golden/qemu-args')
@@ -61,6 +61,11 @@ test('runs of nearly the same size are of one shape', () => {
   const limits = { cpuMillis: 1000, memoryBytes: 256 * mib, pids: 8, diskBytes: mib, cpuMs: 1, wallMs: 1 }
   assert.deepEqual(shapeOf(limits, 1), shapeOf({ ...limits, cpuMillis: 300, memoryBytes: 230 * mib }, 8))
   assert.equal(shapeOf(limits, 9).disks, 64)
+})
+
+test('a layer that an image has twice is one disk, at its topmost place', () => {
+  const limits = { cpuMillis: 1000, memoryBytes: 256 * mib, pids: 8, diskBytes: mib, cpuMs: 1, wallMs: 1 }
+  assert.deepEqual(disksOf(['a', 'b', 'a', 'c', 'b'], limits), { layerKeys: ['a', 'c', 'b'], diskBytes: mib })
 })
 
 /** An option and its value on one line. */

@@ -3,7 +3,7 @@ import type { caisson } from '../../proto/messages.js'
 import type { Share } from '../capacity.js'
 import { startOf } from './limits.js'
 import type { Hypervisor } from './microvm.js'
-import type { MachineSpec } from './vmm.js'
+import type { Disks, MachineSpec } from './vmm.js'
 
 const mib = 1 << 20
 /** The guest's kernel and agent, which the program's limit does not count; and what the kernel keeps about each page. */
@@ -22,6 +22,11 @@ export function shapeOf(limits: caisson.v1.ILimits, layers: number): Shape {
     memoryBytes: guestMemory(memoryBytes),
     disks: places.find((count) => count >= layers) ?? layers,
   }
+}
+
+/** A layer that comes twice shows as it does at its topmost place alone, and takes one disk. */
+export function disksOf(layerKeys: readonly string[], limits: caisson.v1.ILimits): Disks {
+  return { layerKeys: [...new Set(layerKeys.toReversed())].reverse(), diskBytes: startOf([], limits).diskBytes }
 }
 
 export const shapeKey = ({ cpus, memoryBytes, disks }: Shape) => `${cpus}/${memoryBytes / mib}/${disks}`

@@ -2,8 +2,7 @@
 mod support;
 
 use caisson_frame::launch::{
-    Boot, Finish, Hold, Prepare, Release, Remove, Start, Stop, StopReason, Verify, boot::From, event::Event,
-    request::Request,
+    Boot, Finish, Hold, Prepare, Release, Remove, Start, Stop, StopReason, Verify, boot::From, event::Event, request::Request,
 };
 use std::io::Write;
 use support::conversation::{Conversation, start};
