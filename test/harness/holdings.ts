@@ -1,9 +1,12 @@
 // What an instance holds while it runs: an idle one holds the same after any number of runs as before.
 
+import assert from 'node:assert/strict'
 import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { lookAtHost } from './host.js'
 import type { Instance, Part } from './instance.js'
+import { vmmMark } from './machines.js'
 import { knownOffers } from './offers.js'
 import { until } from './until.js'
 
@@ -13,6 +16,8 @@ export interface Holdings {
   cgroups: number
   loopDevices: number
   processes: string[]
+  /** Machines that wait come and go with demand. */
+  vmms: number
   /** In the launcher's mount namespace: the kept layers. */
   mounts: number
   descriptors: Record<Part, number>
@@ -38,7 +43,7 @@ async function look(instance: Instance): Promise<Holdings> {
   const table = await readFile(`/proc/${launcher}/mountinfo`, 'utf8')
   const descriptors = {} as Record<Part, number>
   for (const part of parts) descriptors[part] = (await readdir(`/proc/${await instance.pid(part)}/fd`)).length
-  const kinds = host
+  const running = host
     .filter((line) => line.startsWith('process ') && line.includes(instance.name))
     .map((line) => line.split(' ').slice(3).join(' '))
     .sort()
@@ -46,7 +51,8 @@ async function look(instance: Instance): Promise<Holdings> {
   return {
     cgroups: count('cgroup '),
     loopDevices: count('loop device '),
-    processes: kinds,
+    processes: running.filter((line) => !line.includes(vmmMark)),
+    vmms: running.filter((line) => line.includes(vmmMark)).length,
     mounts: table.split('\n').length,
     descriptors,
   }
@@ -60,7 +66,7 @@ export async function expectSameHoldings(instance: Instance, before: Holdings, l
   let now = before
   const same = async () => {
     now = await look(instance)
-    const noMore = (['cgroups', 'loopDevices', 'mounts'] as const).every((kind) => now[kind] <= before[kind])
+    const noMore = (['cgroups', 'loopDevices', 'mounts', 'vmms'] as const).every((kind) => now[kind] <= before[kind])
     const sameProcesses = JSON.stringify(now.processes) === JSON.stringify(before.processes)
     return noMore && sameProcesses && parts.every((part) => now.descriptors[part] <= before.descriptors[part] + 4)
   }
@@ -69,8 +75,39 @@ export async function expectSameHoldings(instance: Instance, before: Holdings, l
   })
 }
 
-export async function memory(instance: Instance): Promise<Record<Part, number>> {
-  const bytes = {} as Record<Part, number>
+/** A process, or all that the kernel counts for sandboxes: their processes, what they have of the page cache, templates of machines. */
+type Holder = Part | 'sandboxes'
+
+export async function memory(instance: Instance): Promise<Record<Holder, number>> {
+  const bytes = { sandboxes: await chargedBytes(instance) } as Record<Holder, number>
   for (const part of parts) bytes[part] = await instance.memoryBytes(part)
   return bytes
 }
+
+async function chargedBytes({ name }: Instance): Promise<number> {
+  const groups = [...(await lookAtHost())].filter((line) => line.startsWith('cgroup ') && line.endsWith(`/caisson-${name}`))
+  const files = groups.flatMap((line) => ['memory.usage_in_bytes', 'memory.current'].map((file) => join(line.slice(7), file)))
+  const texts = await Promise.all(files.map((file) => readFile(file, 'utf8').catch(() => '0')))
+  return Math.max(...texts.map(Number))
+}
+
+const mebibyte = 1 << 20
+
+/** What each may keep after its first runs: what its allocator, its pools and its caches hold on to. */
+const allowance: Record<Holder, number> = { launcher: 3, redis: 16, control: 48, worker: 48, sandboxes: 64 }
+
+/** As it was `before`, within the allowance. */
+export async function untilMemoryIsAsItWas(instance: Instance, before: Record<Holder, number>): Promise<void> {
+  let grown: [string, number][] = []
+  const isAsItWas = async () => {
+    const now = await memory(instance)
+    const holders = Object.entries(allowance) as [Holder, number][]
+    grown = holders.map(([holder]) => [holder, (now[holder] - before[holder]) / mebibyte])
+    return holders.every(([, most], index) => (grown[index]?.[1] ?? 0) < most)
+  }
+  await until('memory is as it was', 30_000, isAsItWas).catch(() => assert.fail(describe(grown)))
+  process.stdout.write(`${describe(grown)}\n`)
+}
+
+const describe = (grown: [string, number][]): string =>
+  `grown by MiB: ${grown.map(([holder, mebibytes]) => `${holder} ${mebibytes.toFixed(1)}`).join(', ')}`

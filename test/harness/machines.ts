@@ -5,14 +5,15 @@ import type { Instance } from './instance.js'
 import { cmdline, processes } from './processes.js'
 import { until } from './until.js'
 
-const mark = 'qemu-system-x86_64'
+/** In the command line of a VMM. */
+export const vmmMark = 'qemu-system-x86_64'
 
 /** Pids of an instance's VMMs: those in its cgroups. */
 export async function vmms({ name }: Instance): Promise<number[]> {
   const found = await Promise.all(
     (await processes()).map(async ({ pid }) => {
       const group = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')
-      return group.includes(`/caisson-${name}/`) && (await cmdline(pid)).includes(mark) ? [pid] : []
+      return group.includes(`/caisson-${name}/`) && (await cmdline(pid)).includes(vmmMark) ? [pid] : []
     }),
   )
   return found.flat()

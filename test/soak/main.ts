@@ -4,7 +4,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 
-const full = { CAISSON_TEST_IN_A_ROW: '2000', CAISSON_TEST_AT_ONCE: '200', CAISSON_TEST_INPUT_MIB: '1024' }
+const full = {
+  CAISSON_TEST_MACHINES_IN_A_ROW: '500',
+  CAISSON_TEST_MACHINE_LANES: '8x10',
+  CAISSON_TEST_MACHINES_IDLE_MS: '30000',
+  CAISSON_TEST_IN_A_ROW: '2000',
+  CAISSON_TEST_AT_ONCE: '200',
+  CAISSON_TEST_INPUT_MIB: '1024',
+}
 /** Once: each of them takes as long as a round of the others. */
 const atFirst = { CAISSON_TEST_KILLS: '50' }
 const rounds = Number(process.env['CAISSON_SOAK_ROUNDS'] ?? 10)

@@ -5,16 +5,11 @@ import { test } from 'node:test'
 import { small } from '../harness/crowd.js'
 import { run } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
-import { expectSameHoldings, holdings, memory } from '../harness/holdings.js'
-import { until } from '../harness/until.js'
+import { expectSameHoldings, holdings, memory, untilMemoryIsAsItWas } from '../harness/holdings.js'
 
 const fixture = await Fixture.start()
 const inARow = Number(process.env['CAISSON_TEST_IN_A_ROW'] ?? 300)
 const atOnce = Number(process.env['CAISSON_TEST_AT_ONCE'] ?? 100)
-const mebibyte = 1 << 20
-
-/** Memory that a process may keep after its first runs: what its allocator and its pools hold on to. */
-const allowance = { launcher: 3, redis: 16, control: 48, worker: 48 }
 
 test(`${inARow} runs in a row and ${atOnce} at once`, { timeout: 600_000 }, async () => {
   const { instance, caisson } = fixture
@@ -28,13 +23,5 @@ test(`${inARow} runs in a row and ${atOnce} at once`, { timeout: 600_000 }, asyn
   for (let i = 0; i < inARow; i++) await one()
   await Promise.all(Array.from({ length: atOnce }, one))
   await expectSameHoldings(instance, held)
-  let grown: [string, number][] = []
-  await until('memory is as it was', 30_000, async () => {
-    const now = await memory(instance)
-    grown = Object.entries(allowance).map(([part]) => [
-      part,
-      (now[part as keyof typeof now] - used[part as keyof typeof used]) / mebibyte,
-    ])
-    return grown.every(([part, mebibytes]) => mebibytes < allowance[part as keyof typeof allowance])
-  }).catch(() => assert.fail(`grown in MiB: ${JSON.stringify(grown)}`))
+  await untilMemoryIsAsItWas(instance, used)
 })

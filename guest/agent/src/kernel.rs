@@ -1,5 +1,6 @@
 //! Kernel calls that rustix does not have, or has only behind more than is needed here.
 use rustix::io::Errno;
+use std::arch::asm;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 pub fn last_errno() -> Errno {
@@ -173,4 +174,16 @@ pub fn default_signals() {
             set_size,
         )
     };
+}
+
+/// One byte to a device of the machine's oldest kind.
+pub fn write_port(port: u16, value: u8) -> Result<(), Errno> {
+    let may = |on: libc::c_long| {
+        // SAFETY: takes numbers only, and lets this thread write to one port.
+        checked(unsafe { libc::syscall(libc::SYS_ioperm, libc::c_ulong::from(port), 1, on) })
+    };
+    may(1)?;
+    // SAFETY: touches no memory; the port is this thread's to write to.
+    unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack, preserves_flags)) };
+    may(0)
 }

@@ -2,6 +2,7 @@
 mod boot;
 mod disks;
 mod fresh;
+mod idle;
 mod limits;
 mod port;
 
@@ -16,22 +17,29 @@ use caisson_frame::agent::{Counters, Mount, Setup};
 use caisson_seccomp::compile;
 use limits::Payload;
 use rustix::system::{RebootCommand, reboot};
+use std::io::{Write, stderr};
 
 /// The machine ends with its one conversation.
 pub fn run(disks: usize) -> ! {
     if let Err(error) = live(disks) {
-        // Goes to the console, which the machine has only while somebody debugs it.
-        eprintln!("caisson-agent: {error}");
+        say(&error.to_string());
     }
     // Without ACPI a machine cannot be switched off; a restart is where its VMM ends.
     let _ = reboot(RebootCommand::Restart);
     kernel::leave(1)
 }
 
+/// On the console, which the machine has only while somebody debugs it.
+fn say(what: &str) {
+    let _ = writeln!(stderr(), "caisson-agent: {what}");
+}
+
 fn live(disks: usize) -> Result<(), AgentError> {
     boot::load_modules()?;
     let hidden = boot::enter_root()?;
+    say("has its root, waits for its disks");
     disks::wait_for(&hidden, disks)?;
+    idle::be_quiet();
     let payload = Payload::make()?;
     let walls = Walls {
         cgroups: vec![payload.door()?],
@@ -39,8 +47,10 @@ fn live(disks: usize) -> Result<(), AgentError> {
     };
     let prepared = payload::prepare(&walls);
     // What is saved as a template is saved from here on: the VMM tells when the port is opened.
+    say("waits for its host");
     let port = port::open(&hidden.devices)?;
     port::wait_for_host(&port)?;
+    say("its host is there");
     let channel = Channel::new(port).map_err(AgentError::Accept)?;
     Session::new(channel, walls, prepared, Some(Guest { hidden, payload })).serve()
 }

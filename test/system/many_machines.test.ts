@@ -1,0 +1,75 @@
+// Many runs in microVMs, in a row and at once, leave everything as it was; and a machine that waits leaves the processor alone. The soak
+// does 500 in a row, then eight lanes of ten, and looks at machines that wait for half a minute.
+
+import assert from 'node:assert/strict'
+import { readdir, readFile } from 'node:fs/promises'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { RunSpec } from '../../client/sdk/model.js'
+import { finish } from '../harness/finish.js'
+import { Fixture } from '../harness/fixture.js'
+import { expectSameHoldings, holdings, memory, untilMemoryIsAsItWas } from '../harness/holdings.js'
+import { busybox } from '../harness/images.js'
+import { vmms } from '../harness/machines.js'
+import { knownOffers } from '../harness/offers.js'
+
+const inARow = Number(process.env['CAISSON_TEST_MACHINES_IN_A_ROW'] ?? 4)
+const [lanes, inALane] = (process.env['CAISSON_TEST_MACHINE_LANES'] ?? '3x1').split('x').map(Number)
+const idleMs = Number(process.env['CAISSON_TEST_MACHINES_IDLE_MS'] ?? 3_000)
+/** Of one core. */
+const mostIdleShare = 0.01
+const mib = 1 << 20
+
+const fixture = await Fixture.start({ args: ['--allow-emulation', '--pool', '1'] })
+const { instance, caisson } = fixture
+const offer = (await knownOffers(caisson)).find(({ backend }) => backend === 'microvm')
+const skip = offer?.unavailable ? `no microVM here: ${offer.unavailable}` : false
+
+const spec: RunSpec = {
+  image: busybox,
+  args: ['true'],
+  isolation: 'MICROVM_REQUIRED',
+  limits: { memoryBytes: 16 * mib, diskBytes: 16 * mib },
+  retentionMs: 1000,
+}
+
+async function one(): Promise<void> {
+  const { verdict } = await finish(caisson.run(spec))
+  assert.equal(verdict.outcome, 'EXITED', verdict.message)
+}
+
+async function row(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await one()
+}
+
+const inLanes = (count = inALane) => Promise.all(Array.from({ length: lanes ?? 1 }, () => row(count ?? 1)))
+
+test(`${inARow} runs in a row and ${lanes} at once, each in a machine of its own`, { skip, timeout: 900_000 }, async () => {
+  await row(3)
+  await inLanes(1)
+  const [held, used] = [await holdings(instance), await memory(instance)]
+  await row(inARow)
+  await inLanes()
+  await expectSameHoldings(instance, held)
+  await untilMemoryIsAsItWas(instance, used)
+})
+
+test('a machine that waits leaves the processor alone', { skip, timeout: 120_000 }, async () => {
+  const waiting = await vmms(instance)
+  assert.ok(waiting.length > 0)
+  const before = await Promise.all(waiting.map(processorMs))
+  const since = performance.now()
+  await sleep(idleMs)
+  const tookMs = performance.now() - since
+  for (const [index, pid] of waiting.entries()) {
+    const share = ((await processorMs(pid)) - (before[index] ?? 0)) / tookMs
+    assert.ok(share < mostIdleShare, `${(100 * share).toFixed(2)} % of a core`)
+  }
+})
+
+/** Of all its threads, finer than the kernel's ticks. */
+async function processorMs(pid: number): Promise<number> {
+  const folder = `/proc/${pid}/task`
+  const texts = await Promise.all((await readdir(folder)).map((thread) => readFile(`${folder}/${thread}/schedstat`, 'utf8')))
+  return texts.reduce((sum, text) => sum + Number(text.split(' ')[0]) / 1e6, 0)
+}
