@@ -36,6 +36,8 @@ export async function untilEnded(
   } catch (error) {
     if (error instanceof ChannelClosed) await launchersWord(sandbox, stop)
     stop.now(error)
+    // Whatever was said before is on its way to us: the channel ends with its sandbox.
+    await Promise.race([ended.catch(() => {}), delay(agentLostMs)])
     return undefined
   } finally {
     stop.signal.removeEventListener('abort', kill)

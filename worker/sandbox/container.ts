@@ -1,7 +1,7 @@
 // The container: everything is the launcher's work, asked for over one connection that is the sandbox's life.
 import { randomBytes } from 'node:crypto'
-import { connect } from 'node:net'
 import type { caisson } from '../../proto/messages.js'
+import { ChannelSocket } from '../agent/channel.js'
 import { AgentClient } from '../agent/client.js'
 import { Deferred } from '../deferred.js'
 import { within } from '../within.js'
@@ -20,7 +20,7 @@ export async function prepareContainer(launcherPath: string): Promise<Sandbox> {
   const launcher = await LauncherConnection.connect(launcherPath)
   try {
     const { channelPath } = await answered(launcher.ask({ prepare: { diskBytes: scratchBytes } }, 'prepared'), 'Prepare')
-    const agent = new AgentClient(connect({ path: channelPath }))
+    const agent = new AgentClient(new ChannelSocket(channelPath))
     await answered(agent.hello, 'Hello')
     return new Container(launcher, agent)
   } catch (error) {
@@ -51,6 +51,7 @@ class Container implements Sandbox {
   readonly #launcher: LauncherConnection
   readonly agent: AgentClient
   readonly countsInside = false
+  readonly console = undefined
   readonly #lost = new Deferred<never>()
   #hostname = ''
   #started: Promise<unknown> | undefined
