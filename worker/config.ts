@@ -26,6 +26,7 @@ export interface Config {
   pool: number
   drainMs: number
   allowEmulation: boolean
+  debug: boolean
 }
 
 /** A flag is missing or wrong. */
@@ -48,6 +49,7 @@ export const usage = `usage: node dist/worker/main.js --redis ADDRESS [flags]
   --pool N             sandboxes that wait ready, at most (8)
   --drain-ms N         what SIGTERM leaves to running programs (30000)
   --allow-emulation    where no microVM boots under KVM, offer emulated ones to runs that require one: no security boundary
+  --debug              keep what the guests of microVMs say on their consoles, in STATE/consoles
   --worker-id ID       (random)
   --seal-key-file FILE the key (64 hexadecimal digits) by which control seals registry credentials of runs
   --registry-config FILE           the operator's credentials, as docker login writes them
@@ -72,6 +74,7 @@ const options = {
   pool: { type: 'string', default: '8' },
   'drain-ms': { type: 'string', default: '30000' },
   'allow-emulation': { type: 'boolean', default: false },
+  debug: { type: 'boolean', default: false },
   'worker-id': { type: 'string' },
   'seal-key-file': { type: 'string' },
   'registry-config': { type: 'string' },
@@ -127,6 +130,7 @@ export function parseConfig(args: string[], environment: NodeJS.ProcessEnv = pro
     pool: whole('--pool', flags.pool, 0, 1, 1_000),
     drainMs: whole('--drain-ms', flags['drain-ms'], 0, 0, 604_800_000),
     allowEmulation: flags['allow-emulation'],
+    debug: flags.debug,
   }
 }
 

@@ -42,7 +42,7 @@ export class Machines {
   async serve(): Promise<void> {
     const vmm = new Qemu(this.#launcherPath)
     try {
-      this.#found = await findHypervisor(vmm, this.#launcherPath, this.#config.allowEmulation)
+      this.#found = await findHypervisor(vmm, this.#launcherPath, this.#config, this.#host.log)
     } catch (error) {
       this.#host.log.error('no guest could be booted', error)
       this.#found = { ...notYetKnown, offer: { ...notYetKnown.offer, unavailable: 'the launcher could not boot a guest' } }

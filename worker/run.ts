@@ -8,6 +8,7 @@ import type { Host } from './host.js'
 import type { HeldImage, PreparedImage } from './image/images.js'
 import { processOf } from './image/process.js'
 import { Program } from './program.js'
+import type { GuestConsole } from './sandbox/console.js'
 import type { Sandbox } from './sandbox/sandbox.js'
 import { Stop } from './stop.js'
 import { mayRetry, verdictOf } from './verdict.js'
@@ -21,6 +22,7 @@ export class Run {
   readonly #stop = new Stop()
   readonly #clock = new StageClock()
   readonly #program: Program
+  #console: GuestConsole | undefined
   #account: caisson.launch.v1.IFinished | undefined
 
   /** Listens for the client's wishes from now on. */
@@ -55,6 +57,7 @@ export class Run {
 
   async #execute(held: Held) {
     const { sandbox, image, process } = await this.#prepare(held)
+    this.#debug(sandbox.console)
     await this.#start(sandbox, image)
     await this.#program.execute(sandbox, process, () => this.#clock.mark('sandboxUs'))
     if (this.#program.reached === 'started') this.#clock.mark('processUs')
@@ -85,6 +88,12 @@ export class Run {
     return images.prepare(spec.image, this.#stop.signal, report, { pull: spec.pull, credential, maxLowers })
   }
 
+  #debug(console: GuestConsole | undefined) {
+    const { runId, attempt } = this.#run
+    this.#console = console
+    if (console) this.#host.log.info('the console of its guest is kept', { runId, attempt, console: console.path })
+  }
+
   /** The record says STARTING before the agent hears of the program: from then on it may have run. */
   async #start(sandbox: Sandbox, image: PreparedImage) {
     const { runId, attempt, limits, startingWith } = this.#run
@@ -102,6 +111,7 @@ export class Run {
     const { runId, attempt, spec, limits } = this.#run
     const { reached, report, counters, log } = this.#program
     const { failure } = this.#stop
+    await this.#console?.explain(failure?.cause)
     if (failure?.cause !== undefined)
       this.#host.log.error(failure.message, failure.cause, { runId, attempt, reason: failure.reason })
     const output = log.budget

@@ -10,3 +10,36 @@ export async function within<T>(promise: Promise<T>, ms: number, late: () => Err
     clearTimeout(timer)
   }
 }
+
+/** Settles as `promise` does, unless the signal fires first; whoever owns what `promise` waits for then closes it. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  let leave = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    leave = () => reject(signal.reason)
+    if (signal.aborted) leave()
+    else signal.addEventListener('abort', leave, { once: true })
+  })
+  try {
+    return await Promise.race([promise, aborted])
+  } finally {
+    signal.removeEventListener('abort', leave)
+  }
+}
+
+/** Its signal fires with `late` after `ms`, unless it is disposed of before. */
+export class Patience implements Disposable {
+  readonly #controller = new AbortController()
+  readonly #timer: NodeJS.Timeout
+
+  constructor(ms: number, late: Error) {
+    this.#timer = setTimeout(() => this.#controller.abort(late), ms)
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer)
+  }
+}

@@ -82,6 +82,7 @@ async function bareMachine(instance: Instance): Promise<BareMachine> {
     accelerator,
     tscKhz: tscKhz ?? 0,
     acpi: acpi ?? false,
+    console: false,
   })
 }
 

@@ -21,6 +21,7 @@ const workerFlags: Record<string, string> = {
 /** Without a value. */
 const workerSwitches: Record<string, string> = {
   'allow-emulation': 'where KVM boots no guest, emulate one for runs that require a microVM: no security boundary',
+  debug: 'keep what the guests of microVMs say on their consoles, in consoles/ of the state folder',
 }
 
 /** For the worker, and each may be given several times. */

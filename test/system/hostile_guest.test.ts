@@ -2,17 +2,15 @@
 // bounded time, and nothing of it remains.
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { promisify } from 'node:util'
 import type { Outcome } from '../../client/sdk/model.js'
 import { describeVerdict, finish, run } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { expectSameHoldings, holdings } from '../harness/holdings.js'
+import { hostileGuest } from '../harness/hostile.js'
 import { busybox } from '../harness/images.js'
 import { knownOffers } from '../harness/offers.js'
 
@@ -20,7 +18,7 @@ const mib = 1 << 20
 const wallMs = 3_000
 /** Boot and all else around the program, emulated, on a machine that does other things too. */
 const patienceMs = 60_000
-const { instance, caisson } = await Fixture.start({}, hostileGuest)
+const { instance, caisson } = await Fixture.start({}, () => hostileGuest())
 await knownOffers(caisson)
 await attack('write-layers')
 await run(caisson, { args: ['true'] })
@@ -50,6 +48,7 @@ const attacks: Record<string, Outcome[]> = {
   panic: broken,
   sysrq: broken,
   exit: broken,
+  console: ['EXITED'],
   memory: ['INTERNAL', 'OOM_KILLED', 'WALL_TIMEOUT'],
 }
 
@@ -87,18 +86,4 @@ async function layers(): Promise<Record<string, string>> {
       .digest('hex'),
   ])
   return Object.fromEntries(await Promise.all(hashed))
-}
-
-/** The machine's own guest folder, with another first program. */
-async function hostileGuest() {
-  const folder = await mkdtemp(join(tmpdir(), 'caisson-hostile-'))
-  const guest = '/var/cache/caisson/guest'
-  for (const name of await readdir(guest)) await symlink(join(guest, name), join(folder, name))
-  const source = new URL('../../../test/harness/hostile/guest.c', import.meta.url).pathname
-  await promisify(execFile)('gcc', ['-static', '-O1', '-w', '-o', join(folder, 'agent'), source])
-  await promisify(execFile)('chmod', ['755', folder])
-  return {
-    options: { args: ['--allow-emulation', '--machine-memory-bytes', '0', '--guest', folder] },
-    undo: () => rm(folder, { recursive: true }),
-  }
 }

@@ -1,5 +1,6 @@
 // Which machines this host can boot, found out by booting one: a /dev/kvm that opens may still not run a guest.
 import { caisson } from '../../proto/messages.js'
+import type { Log } from '../log.js'
 import { LauncherConnection } from './launcher.js'
 import { type Hypervisor, startMachine } from './microvm.js'
 import { shapeOf, specOf } from './shape.js'
@@ -27,15 +28,26 @@ const none = (unavailable: string): Found => ({
 /** Until `findHypervisor` knows. */
 export const notYetKnown: Found = none('not known yet: the worker is booting a guest to find out')
 
-export async function findHypervisor(vmm: Vmm, launcherPath: string, allowEmulation: boolean): Promise<Found> {
+/** What the operator wants of machines. */
+export interface Wanted {
+  allowEmulation: boolean
+  debug: boolean
+}
+
+export async function findHypervisor(
+  vmm: Vmm,
+  launcherPath: string,
+  { allowEmulation, debug }: Wanted,
+  log: Log,
+): Promise<Found> {
   const guest = await describeGuest(launcherPath)
   if (guest.unavailable) return none(guest.unavailable)
-  const machine = { vmm, tscKhz: guest.tscKhz ?? 0, acpi: guest.acpi ?? false }
+  const machine = { vmm, tscKhz: guest.tscKhz ?? 0, acpi: guest.acpi ?? false, console: debug }
   const version = guest.version ?? ''
-  const noKvm = guest.kvm ? await boots({ ...machine, accelerator: 'kvm' }, kvmMs) : 'there is no /dev/kvm'
+  const noKvm = guest.kvm ? await boots({ ...machine, accelerator: 'kvm' }, kvmMs, log) : 'there is no /dev/kvm'
   if (noKvm === undefined) return offered({ ...machine, accelerator: 'kvm' }, version)
   if (!allowEmulation) return none(`KVM: ${noKvm}; emulation is not allowed (--allow-emulation)`)
-  const noTcg = await boots({ ...machine, accelerator: 'tcg' }, emulatedMs)
+  const noTcg = await boots({ ...machine, accelerator: 'tcg' }, emulatedMs, log)
   if (noTcg === undefined) return offered({ ...machine, accelerator: 'tcg' }, version)
   return none(`KVM: ${noKvm}; emulated: ${noTcg}`)
 }
@@ -54,11 +66,12 @@ async function describeGuest(launcherPath: string): Promise<caisson.launch.v1.IG
 }
 
 /** undefined: it does. Else why not. */
-async function boots(hypervisor: Hypervisor, ms: number): Promise<string | undefined> {
+async function boots(hypervisor: Hypervisor, ms: number, log: Log): Promise<string | undefined> {
   try {
     using _machine = await startMachine(hypervisor.vmm, specOf(hypervisor, smallest, { kind: 'kernel' }), ms)
     return undefined
   } catch (error) {
+    if (hypervisor.console) log.error('a guest does not boot', error, { accelerator: hypervisor.accelerator })
     return (error as Error).message
   }
 }

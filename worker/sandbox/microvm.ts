@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto'
 import type { caisson } from '../../proto/messages.js'
 import { AgentClient } from '../agent/client.js'
-import { within } from '../within.js'
+import { Patience, unlessAborted, within } from '../within.js'
+import type { GuestConsole } from './console.js'
 import { LauncherLost } from './launcher.js'
 import { startOf } from './limits.js'
 import { orLaunchersWord } from './qemu.js'
@@ -21,37 +22,26 @@ export interface Hypervisor {
   accelerator: Accelerator
   tscKhz: number
   acpi: boolean
+  console: boolean
 }
 
 /** Resolves when its agent waits. */
 export async function startMachine(vmm: Vmm, spec: MachineSpec, patienceMs: number): Promise<MicroVm> {
-  const late = new AbortController()
-  const { promise: machine, giveUp } = starting(vmm, spec, late.signal)
-  const tooLate = () => new LauncherLost(`the guest did not answer within ${patienceMs} ms`)
+  const late = new LauncherLost(`the guest did not answer within ${patienceMs} ms`)
+  using patience = new Patience(patienceMs, late)
+  const booted = await vmm.boot(vmm.plan(spec), patience.signal)
+  let agent: AgentClient | undefined
   try {
-    return await within(machine, patienceMs, tooLate)
+    agent = new AgentClient(await vmm.openChannel(booted, patience.signal))
+    // A VMM that dies while it boots: the launcher says more of it than the channel.
+    await unlessAborted(orLaunchersWord(agent.hello, booted.launcher), patience.signal)
+    return new MicroVm(booted, agent)
   } catch (error) {
-    late.abort(error)
-    giveUp()
+    await booted.console?.explain(error)
+    agent?.close()
+    booted[Symbol.dispose]()
     throw error
   }
-}
-
-function starting(vmm: Vmm, spec: MachineSpec, signal: AbortSignal) {
-  let booted: Booted | undefined
-  let agent: AgentClient | undefined
-  const start = async () => {
-    booted = await vmm.boot(vmm.plan(spec), signal)
-    agent = new AgentClient(await vmm.openChannel(booted, signal))
-    // A VMM that dies while it boots: the launcher says more of it than the channel.
-    await orLaunchersWord(agent.hello, booted.launcher)
-    return new MicroVm(booted, agent)
-  }
-  const giveUp = () => {
-    agent?.close()
-    booted?.[Symbol.dispose]()
-  }
-  return { promise: start(), giveUp }
 }
 
 export class MicroVm implements Sandbox {
@@ -73,9 +63,14 @@ export class MicroVm implements Sandbox {
   /** Once; `start` does it for a machine that has none. */
   async mount(disks: Disks): Promise<void> {
     this.#hasDisks = true
-    await within(this.#booted.attach(disks, this.#gone.signal), mountMs, lateWith('its disks', mountMs))
-    const mounted = this.agent.mount({ layers: disks.layerKeys.length, diskBytes: disks.diskBytes })
-    await within(orLaunchersWord(mounted, this.#booted.launcher), mountMs, lateWith('Mount', mountMs))
+    try {
+      await within(this.#booted.attach(disks, this.#gone.signal), mountMs, lateWith('its disks', mountMs))
+      const mounted = this.agent.mount({ layers: disks.layerKeys.length, diskBytes: disks.diskBytes })
+      await within(orLaunchersWord(mounted, this.#booted.launcher), mountMs, lateWith('Mount', mountMs))
+    } catch (error) {
+      await this.console?.explain(error)
+      throw error
+    }
   }
 
   /** The record is told when the machine stands: a worker that is lost while it mounts has started nothing. */
@@ -98,6 +93,10 @@ export class MicroVm implements Sandbox {
 
   get stopped(): Promise<caisson.launch.v1.StopReason> {
     return this.#booted.launcher.stopped
+  }
+
+  get console(): GuestConsole | undefined {
+    return this.#booted.console
   }
 
   get lost(): Promise<never> {

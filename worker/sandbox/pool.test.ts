@@ -32,6 +32,7 @@ class Maker {
       setup: undefined,
       countsInside: false,
       refused: false,
+      console: undefined,
       lost: lost.promise,
       stopped: new Deferred<caisson.launch.v1.StopReason>().promise,
       start: unused,

@@ -17,6 +17,7 @@ const spec: MachineSpec = {
   disks: 1,
   tscKhz: 2_100_000,
   acpi: true,
+  console: false,
   origin: { kind: 'kernel' },
 }
 
@@ -27,6 +28,9 @@ const cases: Record<string, MachineSpec> = {
   emulated: { ...spec, accelerator: 'tcg' },
   'emulated-draft': { ...spec, accelerator: 'tcg', origin: { kind: 'draft' } },
   'emulated-from-template': { ...spec, accelerator: 'tcg', origin: { kind: 'template', id: '000007' } },
+  'kvm-debug': { ...spec, console: true },
+  'emulated-debug-draft': { ...spec, accelerator: 'tcg', console: true, origin: { kind: 'draft' } },
+  'emulated-debug-from-template': { ...spec, accelerator: 'tcg', console: true, origin: { kind: 'template', id: '000007' } },
 }
 
 for (const [name, machine] of Object.entries(cases)) {
@@ -55,6 +59,12 @@ test('a guest has room beside the limit of its program, in sizes of which there 
     assert.ok(size < 1.25 * (limit * 1.04 + 128 * mib), `${limit}`)
     assert.equal(size % (32 * mib), 0)
   }
+})
+
+test('the launcher hears who has a console', () => {
+  const vmm = new Qemu('/none')
+  assert.equal(vmm.plan(spec).boot.console, false)
+  assert.equal(vmm.plan({ ...spec, console: true }).boot.console, true)
 })
 
 test('runs of nearly the same size are of one shape', () => {

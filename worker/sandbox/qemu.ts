@@ -1,7 +1,9 @@
 // QEMU's `microvm` machine: a few virtio devices and a clock, no PCI, no firmware to speak of.
-import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
+import { ChannelSocket } from '../agent/channel.js'
+import { unlessAborted } from '../within.js'
+import { GuestConsole } from './console.js'
 import { LauncherConnection } from './launcher.js'
 import { argsOf, overheadBytes } from './qemuArgs.js'
 import { attaching, restoring, saving } from './qemuTalk.js'
@@ -23,8 +25,8 @@ export class Qemu implements Vmm {
   }
 
   plan(spec: MachineSpec): Plan {
-    const { accelerator, memoryBytes, origin } = spec
-    const boot = { args: argsOf(spec), memoryBytes: memoryBytes + overheadBytes[accelerator] }
+    const { accelerator, memoryBytes, origin, console } = spec
+    const boot = { args: argsOf(spec), memoryBytes: memoryBytes + overheadBytes[accelerator], console }
     const talk = talks[origin.kind]
     if (origin.kind === 'draft') return { boot: { ...boot, templateBytes: memoryBytes }, talk }
     if (origin.kind === 'template') return { boot: { ...boot, templateId: origin.id }, talk }
@@ -33,31 +35,35 @@ export class Qemu implements Vmm {
 
   async boot({ boot, talk }: Plan, signal: AbortSignal): Promise<Booted> {
     const launcher = await LauncherConnection.connect(this.#launcherPath)
+    let console: GuestConsole | undefined
     try {
       const qmp = new Qmp(launcher)
-      const { sandboxId, channelPath } = await until(launcher.ask({ boot }, 'prepared'), signal)
-      await until(orLaunchersWord(qmp.greet(), launcher), signal)
-      for (const step of talk) await until(orLaunchersWord(qmp.perform(step), launcher), signal)
+      const { sandboxId, channelPath, consolePath } = await unlessAborted(launcher.ask({ boot }, 'prepared'), signal)
+      if (consolePath) console = new GuestConsole(consolePath)
+      await unlessAborted(orLaunchersWord(qmp.greet(), launcher), signal)
+      for (const step of talk) await unlessAborted(orLaunchersWord(qmp.perform(step), launcher), signal)
       return {
         id: sandboxId,
         launcher,
         channelPath,
+        console,
         async attach(disks: Disks, signal: AbortSignal) {
-          for (const step of attaching(disks)) await until(orLaunchersWord(qmp.perform(step), launcher), signal)
+          for (const step of attaching(disks)) await unlessAborted(orLaunchersWord(qmp.perform(step), launcher), signal)
         },
         [Symbol.dispose]: () => launcher[Symbol.dispose](),
       }
     } catch (error) {
+      await console?.explain(error)
       launcher[Symbol.dispose]()
       throw error
     }
   }
 
   async openChannel({ channelPath, launcher }: Booted, signal: AbortSignal): Promise<Duplex> {
-    const channel = connect({ path: channelPath })
+    const channel = new ChannelSocket(channelPath)
     const connected = new Promise<void>((resolve, reject) => channel.once('connect', resolve).once('error', reject))
     try {
-      await until(Promise.race([connected, launcher.lost]), signal)
+      await unlessAborted(Promise.race([connected, launcher.lost]), signal)
       return channel
     } catch (error) {
       channel.destroy()
@@ -73,20 +79,5 @@ export async function orLaunchersWord<T>(promise: Promise<T>, launcher: Launcher
   } catch (error) {
     await Promise.race([launcher.lost, delay(wordMs)])
     throw error
-  }
-}
-
-/** Rejects as soon as the signal fires; whoever owns what `promise` waits for then closes it. */
-async function until<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  let leave = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    leave = () => reject(signal.reason)
-    signal.addEventListener('abort', leave, { once: true })
-  })
-  try {
-    return await Promise.race([promise, aborted])
-  } finally {
-    signal.removeEventListener('abort', leave)
   }
 }

@@ -4,6 +4,8 @@ import type { MachineSpec } from './vmm.js'
 const mib = 1 << 20
 /** Numbers of the descriptors that the launcher hands over (proto/launch.proto). */
 const descriptor = { channel: 3, control: 4, kernel: 5, initramfs: 6, draftMemory: 7, templateMemory: 5 }
+/** Follows the others. */
+const consoleDescriptor: Record<MachineSpec['origin']['kind'], number> = { kernel: 7, draft: 8, template: 7 }
 /** Of what a machine saved; restoring names it. */
 export const stateDescriptor = 6
 /** Beside the guest's memory: QEMU itself and its device buffers, and of an emulator the translated code. */
@@ -24,21 +26,28 @@ export function argsOf(spec: MachineSpec): string[] {
     ...['-chardev', `socket,id=control,fd=${descriptor.control}`, '-mon', 'chardev=control,mode=control'],
     ...['-chardev', `socket,id=agent,fd=${descriptor.channel},server=on,wait=off`],
     ...['-device', 'virtio-serial-device,max_ports=2', '-device', 'virtserialport,chardev=agent,name=agent,id=agent'],
+    ...consoleArgs(spec),
     ...['-object', 'rng-builtin,id=rng', '-device', 'virtio-rng-device,rng=rng'],
     ...['-device', 'virtio-scsi-device,id=scsi'],
     ...Array.from({ length: disks + 1 }, (_, disk) => diskArgs(disk)).flat(),
   ]
 }
 
-function machine({ acpi, origin }: MachineSpec): string {
+function machine({ acpi, console, origin }: MachineSpec): string {
   return [
-    ...['microvm', `acpi=${acpi ? 'on' : 'off'}`],
+    ...['microvm', `acpi=${onOff(acpi)}`],
     // Without PIT, PIC and RTC an emulated guest would look for them for a second.
-    ...['pit=on', 'pic=on', 'rtc=on', 'isa-serial=off'],
+    ...['pit=on', 'pic=on', 'rtc=on', `isa-serial=${onOff(console)}`],
     // Memory is not merged with that of others, whose contents would then show by how long a write takes.
     ...['mem-merge=off', 'dump-guest-core=off'],
     ...(origin.kind === 'kernel' ? [] : ['memory-backend=memory']),
   ].join(',')
+}
+
+/** A serial line, which a kernel has from its first moments on. */
+function consoleArgs({ console, origin }: MachineSpec): string[] {
+  if (!console) return []
+  return ['-chardev', `socket,id=console,fd=${consoleDescriptor[origin.kind]}`, '-serial', 'chardev:console']
 }
 
 /** A draft shares its memory, which is how it is saved; who comes from the template sees that, and keeps what it changes to itself. */
@@ -64,9 +73,12 @@ function diskArgs(disk: number): string[] {
 }
 
 /** An emulated guest finds nothing to measure its clock by: it is told, and told to believe it. */
-function kernelWords({ accelerator, tscKhz, disks }: MachineSpec): string {
+function kernelWords({ accelerator, tscKhz, disks, console }: MachineSpec): string {
   const clock = accelerator === 'tcg' ? `tsc_early_khz=${tscKhz} tsc=reliable no_timer_check noreplace-smp ` : ''
-  return `panic=-1 reboot=t quiet ${clock}microvm ${disks + 1}`
+  const words = console ? 'console=ttyS0' : 'quiet'
+  return `panic=-1 reboot=t ${words} ${clock}microvm ${disks + 1}`
 }
+
+const onOff = (on: boolean) => (on ? 'on' : 'off')
 
 const path = (fd: number) => `/proc/self/fd/${fd}`

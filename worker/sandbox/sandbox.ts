@@ -1,5 +1,6 @@
 import type { caisson } from '../../proto/messages.js'
 import type { AgentClient } from '../agent/client.js'
+import type { GuestConsole } from './console.js'
 
 /** What a run wants of its sandbox. */
 export interface Need {
@@ -24,6 +25,8 @@ export interface Sandbox extends Disposable {
   readonly setup: caisson.agent.v1.ISetup | undefined
   /** Memory, processes and disk are counted inside, where the host does not see them: the agent reports them. */
   readonly countsInside: boolean
+  /** Of a machine whose operator debugs it. */
+  readonly console: GuestConsole | undefined
   /**
    * Gives it its root and limits, and starts its clocks. `record` puts down that the program may run from now on: called as late as that is
    * true, and done before this resolves. Then the agent may be given a program, which it executes once the root stands.

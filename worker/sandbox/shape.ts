@@ -38,8 +38,12 @@ export function guestMemory(memoryBytes: number): number {
   return Math.ceil(Math.max(needed, leastBytes) / step) * step
 }
 
-export function specOf({ accelerator, tscKhz, acpi }: Hypervisor, shape: Shape, origin: MachineSpec['origin']): MachineSpec {
-  return { ...shape, accelerator, tscKhz, acpi, origin }
+export function specOf(
+  { accelerator, tscKhz, acpi, console }: Hypervisor,
+  shape: Shape,
+  origin: MachineSpec['origin'],
+): MachineSpec {
+  return { ...shape, accelerator, tscKhz, acpi, console, origin }
 }
 
 /** What a run takes of the host: also its guest's kernel, and its VMM. */

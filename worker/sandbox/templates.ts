@@ -1,7 +1,7 @@
 // Machines that were booted once, and saved where their agent waits. The launcher keeps one for as long as we keep the connection, and not
 // longer than it lives itself: kernel, initramfs and VMM are those that it took at its start, so a key needs only what differs.
 import { Failure } from '../../proto/reason.js'
-import { within } from '../within.js'
+import { Patience, unlessAborted } from '../within.js'
 import { LauncherLost } from './launcher.js'
 import type { Hypervisor } from './microvm.js'
 import { type Shape, shapeKey, specOf } from './shape.js'
@@ -91,21 +91,14 @@ export class Templates {
 
   async #save(shape: Shape): Promise<Booted> {
     const { vmm } = this.#hypervisor
-    const gaveUp = new AbortController()
-    const signal = AbortSignal.any([gaveUp.signal, this.#gone.signal])
-    const late = () => new LauncherLost(`the machine to save was not ready within ${bootMs} ms`)
-    const booting = vmm.boot(vmm.plan(specOf(this.#hypervisor, shape, { kind: 'draft' })), signal)
+    using patience = new Patience(bootMs, new LauncherLost(`the machine to save was not ready within ${bootMs} ms`))
+    const signal = AbortSignal.any([patience.signal, this.#gone.signal])
+    const booted = await vmm.boot(vmm.plan(specOf(this.#hypervisor, shape, { kind: 'draft' })), signal)
     try {
-      const booted = await within(booting, bootMs, late)
-      try {
-        await within(booted.launcher.ask({ keepTemplate: {} }, 'templateKept'), bootMs, late)
-        return booted
-      } catch (error) {
-        booted[Symbol.dispose]()
-        throw error
-      }
+      await unlessAborted(booted.launcher.ask({ keepTemplate: {} }, 'templateKept'), signal)
+      return booted
     } catch (error) {
-      gaveUp.abort(error)
+      booted[Symbol.dispose]()
       throw error
     }
   }

@@ -1,6 +1,7 @@
 // What a microVM needs of a virtual machine monitor, and nothing else, so that another one is one more file.
 import type { Duplex } from 'node:stream'
 import type { caisson } from '../../proto/messages.js'
+import type { GuestConsole } from './console.js'
 import type { LauncherConnection } from './launcher.js'
 
 export type Accelerator = 'kvm' | 'tcg'
@@ -16,6 +17,8 @@ export interface MachineSpec {
   tscKhz: number
   /** Whether the guest's kernel has it. */
   acpi: boolean
+  /** Somebody debugs it: it has a console, and says more there. */
+  console: boolean
   /** What the guest's memory begins with; a draft's is saved, to be the template of others. */
   origin: { kind: 'kernel' | 'draft' } | { kind: 'template'; id: string }
 }
@@ -48,6 +51,8 @@ export interface Booted extends Disposable {
   readonly id: string
   readonly launcher: LauncherConnection
   readonly channelPath: string
+  /** Where its console is kept; undefined where it has none. */
+  readonly console: GuestConsole | undefined
   /** Once, before its agent mounts them. */
   attach(disks: Disks, signal: AbortSignal): Promise<void>
 }

@@ -49,6 +49,7 @@ fn sandbox(launcher: &'static Launcher, peer: &mut Peer, disk_bytes: u64) -> Res
     peer.send(Event::Prepared(Prepared {
         sandbox_id: sandbox.id.clone(),
         channel_path,
+        ..Prepared::default()
     }));
     match Run::new(&mut sandbox, peer).follow() {
         Ok(()) => {}
@@ -63,6 +64,7 @@ fn machine(launcher: &'static Launcher, peer: &mut Peer, boot: &spec::Boot) -> R
     peer.send(Event::Prepared(Prepared {
         sandbox_id: machine.id.clone(),
         channel_path,
+        console_path: machine.console_path(),
     }));
     match Run::new(&mut machine, peer).follow() {
         Ok(()) => {}
@@ -77,6 +79,7 @@ fn conversion(launcher: &'static Launcher, peer: &mut Peer, work: &Work) -> Resu
     peer.send(Event::Prepared(Prepared {
         sandbox_id: conversion.id.clone(),
         channel_path,
+        ..Prepared::default()
     }));
     match conversion.follow(peer) {
         Ok(()) => {}

@@ -30,6 +30,8 @@ pub struct State {
     pub layers: OwnedFd,
     pub scratch: OwnedFd,
     pub spool: OwnedFd,
+    /// The worker reads there.
+    pub consoles: OwnedFd,
 }
 
 impl Instance {
@@ -80,6 +82,7 @@ impl State {
             layers,
             scratch: folder(&path.join("scratch"), root, 0o700)?,
             spool: folder(&path.join("spool"), root, 0o700)?,
+            consoles: folder(&path.join("consoles"), shared, 0o750)?,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! What all conversations share. Made once, and never freed: the process ends with it.
 use crate::args::Serve;
 use crate::cgroup::Hierarchies;
+use crate::console::Consoles;
 use crate::guest::Guest;
 use crate::instance::{Instance, State};
 use crate::layers::Layers;
@@ -32,6 +33,7 @@ pub struct Launcher {
     pub converter: Program,
     pub guest: Guest,
     pub templates: Templates,
+    pub consoles: Consoles,
     next_id: AtomicU64,
 }
 
@@ -62,6 +64,7 @@ impl Launcher {
             spool: state.spool,
             guest: Guest::open(&command.guest, &command.agent),
             templates: Templates::default(),
+            consoles: Consoles::new(state.consoles, &command.state, instance.worker),
             agent: Program::load("caisson-agent", &command.agent)?,
             converter: Program::load("caisson-converter", &command.converter)?,
             cgroups,

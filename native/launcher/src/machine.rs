@@ -3,6 +3,7 @@ use crate::account;
 use crate::cgroup::{Cgroup, CpuTime, Group, Limits, OomEvent};
 use crate::channel::Channel;
 use crate::child::{Confinement, Executable, FIRST_DESCRIPTOR, Mount, Plan};
+use crate::console::Console;
 use crate::control::Control;
 use crate::launcher::Launcher;
 use crate::process::Process;
@@ -40,6 +41,8 @@ const NO_DISK_YET: u64 = u64::MAX;
 pub struct Machine {
     process: Process,
     errors: OwnedFd,
+    /// While somebody debugs it.
+    console: Option<Console>,
     oom: OomEvent,
     group: Group,
     pub channel: Channel,
@@ -74,14 +77,20 @@ impl Machine {
         let (control, their_control) = Control::make()?;
         let group = launcher.cgroups.group(&id)?;
         group.payload.limit(&boot.limits)?;
+        let (console, their_console) = match boot.console {
+            true => launcher.consoles.make(&id).map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
+            false => (None, None),
+        };
         let errors = memfd_create("errors", MemfdFlags::CLOEXEC).at(Step::Vmm)?;
         let mut descriptors = vec![channel_listener.as_fd(), their_control.as_fd()];
         descriptors.extend(origin.files(launcher)?);
+        descriptors.extend(their_console.as_ref().map(AsFd::as_fd));
         descriptors.push(errors.as_fd());
         let process = start_vmm(launcher, boot, &group, &uids, &descriptors)?;
         Ok(Self {
             process,
             errors,
+            console,
             oom: group.payload.oom_event()?,
             group,
             channel,
@@ -94,6 +103,15 @@ impl Machine {
             kept: None,
             launcher,
         })
+    }
+
+    /// Empty: it is not kept.
+    pub fn console_path(&self) -> String {
+        let path = self
+            .console
+            .as_ref()
+            .map(|console| console.path.to_string_lossy().into_owned());
+        path.unwrap_or_default()
     }
 
     /// From now on no file of the VMM's grows beyond its disk.
@@ -245,6 +263,10 @@ impl Walls for Machine {
 
     fn cpu_before(&self) -> Result<CpuTime, Failure> {
         self.group.payload.cpu_time()
+    }
+
+    fn hear_out(&mut self) {
+        self.console = None;
     }
 
     /// One that ends before its run began has something to say, and nobody else hears it.

@@ -6,6 +6,7 @@ mod args;
 mod cgroup;
 mod channel;
 mod child;
+mod console;
 mod control;
 mod conversation;
 mod convert;

@@ -58,6 +58,7 @@ impl<'a> Run<'a> {
             }
             // After what the worker said: an agent ends by itself once its channel is closed, which may be just before.
             if ready.agent {
+                self.walls.hear_out();
                 if self.watch.is_none() {
                     self.walls.explain_early_end()?;
                 }

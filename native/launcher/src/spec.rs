@@ -63,6 +63,7 @@ pub struct Boot {
     pub args: Vec<CString>,
     pub from: From,
     pub limits: Limits,
+    pub console: bool,
 }
 
 /// What the guest's memory begins with.
@@ -82,6 +83,7 @@ impl Boot {
                 memory_bytes: within("boot.memory_bytes", boot.memory_bytes, MEMORY_BYTES)?,
                 pids: VMM_THREADS,
             },
+            console: boot.console,
         })
     }
 }

@@ -92,6 +92,7 @@ steps! {
     Guest => "guest",
     Vmm => "VMM",
     Control => "control VMM",
+    Console => "keep console",
     Template => "template",
     Watch => "watch sandbox",
 }

@@ -31,6 +31,8 @@ pub trait Walls {
     fn disk_use(&self) -> Result<Option<DiskUse>, Failure>;
     /// What the payload had used when it was started, which is not the run's.
     fn cpu_before(&self) -> Result<CpuTime, Failure>;
+    /// Called when the process has ended: whoever is told of that finds all that it said.
+    fn hear_out(&mut self) {}
     /// Called when the process ended before the start.
     fn explain_early_end(&self) -> Result<(), Failure>;
 }

@@ -114,6 +114,7 @@ fn a_vmm_is_started_only_with_its_filter() {
         args: args.iter().map(ToString::to_string).collect(),
         memory_bytes: 64 << 20,
         from: None,
+        console: false,
     };
     let from = |from: From| Boot {
         from: Some(from),

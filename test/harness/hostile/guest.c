@@ -117,6 +117,13 @@ static void crumble(void) {
 
 static void sysrq(const char *key) { write(open("/proc/sysrq-trigger", O_WRONLY), key, 1); }
 
+// What a terminal would obey, and a line that looks like another's.
+static void say_on_console(void) {
+  const char *words = "\033]0;owned\007\033[2J{\"level\":\"error\"}\r\n";
+  int console = open("/dev/console", O_WRONLY);
+  for (int i = 0; i < 100; i++) write(console, words, strlen(words));
+}
+
 static void attack(const char *what) {
   if (!strcmp(what, "write-layers")) write_layers(), EXITED;
   if (!strcmp(what, "fill-scratch")) fill_scratch(), EXITED;
@@ -133,6 +140,7 @@ static void attack(const char *what) {
   if (!strcmp(what, "reboot")) reboot(RB_AUTOBOOT);
   if (!strcmp(what, "halt")) reboot(RB_HALT_SYSTEM);
   if (!strcmp(what, "power-off")) reboot(RB_POWER_OFF);
+  if (!strcmp(what, "console")) say_on_console(), EXITED;
   if (!strcmp(what, "panic")) sysrq("c");
   if (!strcmp(what, "sysrq")) sysrq("b");
   if (!strcmp(what, "exit")) _exit(0);
