@@ -4,8 +4,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Installation } from '../up/installation.js'
 import { requireBinaries } from '../up/installation.js'
-import { findUser } from '../up/instance.js'
-import { serviceUser } from '../up/service.js'
+import { findUser, type Part, userNames } from '../up/instance.js'
 import { type Check, no, yes } from './check.js'
 
 interface Tool {
@@ -26,7 +25,7 @@ const tools: Tool[] = [
 ]
 
 export async function checkTools(installation: Installation): Promise<Check[]> {
-  return [checkNode(), ...(await Promise.all(tools.map(checkTool))), await checkUser(), checkBinaries(installation)]
+  return [checkNode(), ...(await Promise.all(tools.map(checkTool))), ...(await checkUsers()), checkBinaries(installation)]
 }
 
 function checkNode(): Check {
@@ -45,12 +44,15 @@ async function checkTool({ name, args, version, package: source, purpose }: Tool
   }
 }
 
-async function checkUser(): Promise<Check> {
-  const name = `user ${serviceUser}`
-  const user = await findUser(serviceUser)
-  if (!user)
-    return no(name, 'not found; control, worker and Redis run as it', `useradd --system ${serviceUser} (scripts/setup does it)`)
-  return yes(name, `uid ${user.uid}, gid ${user.gid}`)
+function checkUsers(): Promise<Check[]> {
+  return Promise.all((Object.keys(userNames) as Part[]).map(checkUser))
+}
+
+async function checkUser(part: Part): Promise<Check> {
+  const found = await findUser(userNames[part])
+  const name = `user ${userNames[part]}`
+  if (!found) return no(name, `not found; ${part} runs as it`, `useradd --system ${userNames[part]} (scripts/setup does it)`)
+  return yes(name, `uid ${found.uid}, gid ${found.gid} (${part})`)
 }
 
 function checkBinaries(installation: Installation): Check {

@@ -1,11 +1,11 @@
-// Keys and tokens that only root may read, handed to control and worker: copies that only the instance's user reads, gone with the
+// Keys and tokens that only root may read, handed to control and worker: copies that only the one or the other reads, gone with the
 // service, or at last with the machine.
 
 import { randomBytes } from 'node:crypto'
 import { chown, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { sealKeyBytes } from '../../proto/seal.js'
-import type { Instance } from './instance.js'
+import type { Instance, User } from './instance.js'
 
 export interface CredentialFiles {
   tlsCert?: string
@@ -28,7 +28,10 @@ const workerFlags = { sealKeyFile: '--seal-key-file', registryConfig: '--registr
 /** The flags that name the copies. */
 export async function handOver(files: CredentialFiles, instance: Instance): Promise<HandedOver> {
   const all = { ...files, sealKeyFile: files.sealKeyFile ?? (await ownSealKey(instance)) }
-  return { controlArgs: await copies(all, controlFlags, instance), workerArgs: await copies(all, workerFlags, instance) }
+  return {
+    controlArgs: await copies(all, controlFlags, instance.credentials.control, instance.users.control),
+    workerArgs: await copies(all, workerFlags, instance.credentials.worker, instance.users.worker),
+  }
 }
 
 /** Lasts as long as the Redis beside it, which holds what it sealed; Redis itself is given no copy. */
@@ -43,15 +46,20 @@ async function ownSealKey({ state }: Instance): Promise<string> {
   return path
 }
 
-async function copies(files: CredentialFiles, flags: Record<string, string>, { credentials, user }: Instance): Promise<string[]> {
+async function copies(
+  files: CredentialFiles,
+  flags: Record<string, string>,
+  folder: string,
+  { uid, gid }: User,
+): Promise<string[]> {
   const args: string[] = []
   for (const [name, flag] of Object.entries(flags)) {
     const source = files[name as keyof CredentialFiles]
     if (source === undefined) continue
-    const copy = join(credentials, name)
+    const copy = join(folder, name)
     await rm(copy, { force: true })
     await writeFile(copy, await readFile(source), { mode: 0o400 })
-    await chown(copy, user.uid, user.gid)
+    await chown(copy, uid, gid)
     args.push(flag, copy)
   }
   return args

@@ -10,9 +10,18 @@ export interface User {
   gid: number
 }
 
+/** Who each part runs as. Nobody of them reads another's memory or files; the launcher alone has root. */
+export type Part = 'worker' | 'control' | 'redis'
+export type Users = Readonly<Record<Part, User>>
+export const userNames: Readonly<Record<Part, string>> = {
+  worker: 'caisson',
+  control: 'caisson-control',
+  redis: 'caisson-redis',
+}
+
 export interface Instance {
   name: string
-  user: User
+  users: Users
   /** Durable: layers and Redis. */
   state: string
   /** Gone with the machine. */
@@ -23,12 +32,13 @@ export interface Instance {
   redisData: string
   /** What the worker knows of images in registries. */
   images: string
-  credentials: string
+  /** One folder for each part that is handed any. */
+  credentials: Readonly<Record<'worker' | 'control', string>>
 }
 
 const namePattern = /^(?!-|uids$)[a-z0-9-]{1,32}$/
 
-export async function makeInstance(name: string, stateFolder: string, user: User): Promise<Instance> {
+export async function makeInstance(name: string, stateFolder: string, users: Users): Promise<Instance> {
   if (!namePattern.test(name)) throw new Error(`--name ${name}: 1 to 32 characters of [a-z0-9-], not "uids"`)
   await mkdir(stateFolder, { recursive: true, mode: 0o755 })
   const state = await realpath(stateFolder)
@@ -37,27 +47,35 @@ export async function makeInstance(name: string, stateFolder: string, user: User
   const redisFolder = join(runtime, 'redis')
   const instance = {
     name,
-    user,
+    users,
     state,
     runtime,
     installAt: join(runtime, 'install'),
     redisSocket: join(redisFolder, 'redis.sock'),
     redisData: join(state, 'redis'),
-    credentials: join(runtime, 'credentials'),
+    credentials: { worker: join(runtime, 'credentials-worker'), control: join(runtime, 'credentials-control') },
     images: join(state, 'images'),
   }
-  for (const folder of [redisFolder, instance.redisData, instance.credentials, instance.images]) await ownFolder(folder, user)
+  // Its group may reach the socket.
+  await ownFolder(redisFolder, users.redis, 0o750)
+  await ownFolder(instance.redisData, users.redis, 0o700)
+  await ownFolder(instance.credentials.worker, users.worker, 0o700)
+  await ownFolder(instance.credentials.control, users.control, 0o700)
+  await ownFolder(instance.images, users.worker, 0o700)
   return instance
 }
 
-/** Only the user enters it. What is there already and is no folder is somebody's mistake, or attack. */
-async function ownFolder(path: string, { uid, gid }: User): Promise<void> {
+/** What is there already and is no folder is somebody's mistake, or attack; and what another user filled its new owner could not read. */
+async function ownFolder(path: string, { name, uid, gid }: User, mode: number): Promise<void> {
   await mkdir(path, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })
-  if (!(await lstat(path)).isDirectory()) throw new Error(`${path} is not a folder`)
+  const found = await lstat(path)
+  if (!found.isDirectory()) throw new Error(`${path} is not a folder`)
+  if (found.uid !== uid && (await readdir(path)).length > 0)
+    throw new Error(`${path} has files of uid ${found.uid}: it belongs to the user ${name} now (chown -R ${name}: ${path})`)
   await chown(path, uid, gid)
-  await chmod(path, 0o700)
+  await chmod(path, mode)
 }
 
 /** When all its processes are gone, under the lock that is left. What is mounted there (nothing, if the launcher ended well) stays. */
@@ -73,6 +91,18 @@ export async function removeRuntime({ runtime }: Instance): Promise<void> {
   await rmdir(runtime).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'ENOENT') throw error
   })
+}
+
+/** Throws when one of them is missing. */
+export async function requireUsers(): Promise<Users> {
+  const { worker, control, redis } = userNames
+  return { worker: await requireUser(worker), control: await requireUser(control), redis: await requireUser(redis) }
+}
+
+async function requireUser(name: string): Promise<User> {
+  const user = await findUser(name)
+  if (!user) throw new Error(`the user "${name}" is missing: make it with scripts/setup, or useradd --system ${name}`)
+  return user
 }
 
 /** As the launcher reads it: from /etc/passwd alone. */

@@ -1,21 +1,33 @@
 // The command lines of an instance's processes.
 
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import type { Program } from './child.js'
 import type { Installation } from './installation.js'
-import type { Instance } from './instance.js'
+import type { Instance, Part } from './instance.js'
 import { redisAnswers, redisArgs } from './redis.js'
+
+/** Where PATH leads. */
+const programFolders = ['/usr']
 
 /** What a process of the service needs of its starter's environment: nothing that a program of a client could be told. */
 const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' }
 
 export function launcherProgram(
   { launcher, agent, converter }: Installation,
-  { name, state, user }: Instance,
+  { name, state, users }: Instance,
   guest?: string,
 ): Program {
   const args = ['serve', '--name', name, '--state', state]
-  args.push('--worker-uid', String(user.uid), '--worker-gid', String(user.gid), '--agent', agent, '--converter', converter)
+  args.push(
+    '--worker-uid',
+    String(users.worker.uid),
+    '--worker-gid',
+    String(users.worker.gid),
+    '--agent',
+    agent,
+    '--converter',
+    converter,
+  )
   if (guest !== undefined) args.push('--guest', resolve(guest))
   return { name: 'launcher', command: launcher, args, env: environment, ready: 'line' }
 }
@@ -24,14 +36,29 @@ export function redisProgram(installation: Installation, instance: Instance, max
   const { redisSocket, redisData } = instance
   const command = ['redis-server', ...redisArgs(redisSocket, redisData, maxMemoryBytes)]
   const ready = (signal: AbortSignal) => redisAnswers(redisSocket, signal)
-  return { name: 'redis', ...stepDown(installation, instance, command, ['--no-network']), ready }
+  const confinement = ['--no-network', '--writes', redisData, '--writes', dirname(redisSocket)]
+  return { name: 'redis', ...stepDown(installation, instance, 'redis', command, confinement), ready }
 }
 
-export function nodeProgram(installation: Installation, instance: Instance, name: 'control' | 'worker', args: string[]): Program {
-  const command = [process.execPath, '--enable-source-maps', join('dist', name, 'main.js'), ...args]
-  const program = stepDown(installation, instance, command, [])
-  const env = name === 'worker' ? { ...program.env, ...proxySettings() } : program.env
-  return { name, ...program, env, ready: 'line' }
+/** `redisHere`: it has nobody to call by network. */
+export function controlProgram(installation: Installation, instance: Instance, args: string[], redisHere: boolean): Program {
+  const confinement = ['--reads', instance.credentials.control, ...(redisHere ? ['--no-connect'] : [])]
+  return { name: 'control', ...node(installation, instance, 'control', args, confinement), ready: 'line' }
+}
+
+/** It executes the lister, and the credential helpers that the operator named. */
+export function workerProgram(installation: Installation, instance: Instance, args: string[], images: string[]): Program {
+  const reads = [join(instance.state, 'layers'), instance.credentials.worker, ...images].flatMap((path) => ['--reads', path])
+  const executes = [instance.installAt, ...programFolders].flatMap((path) => ['--executes', path])
+  const confinement = ['--no-listen', ...reads, ...executes, '--writes', instance.images]
+  const program = node(installation, instance, 'worker', args, confinement)
+  return { name: 'worker', ...program, env: { ...program.env, ...proxySettings() }, ready: 'line' }
+}
+
+function node(installation: Installation, instance: Instance, part: 'control' | 'worker', args: string[], confinement: string[]) {
+  const command = [process.execPath, '--enable-source-maps', join('dist', part, 'main.js'), ...args]
+  const group = ['--group', String(instance.users.redis.gid)]
+  return stepDown(installation, instance, part, command, [...group, ...confinement])
 }
 
 /** How this machine reaches registries. In the environment, for a proxy's URL may hold a password, and everybody sees arguments. */
@@ -40,19 +67,19 @@ function proxySettings(): Record<string, string> {
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])))
 }
 
-/** As the instance's user, without any privilege, seeing the installation read-only; dies with the supervisor. */
-function stepDown({ launcher, folder }: Installation, { user, installAt }: Instance, command: string[], options: string[]) {
-  const args = [
-    'enter',
-    '--user',
-    `${user.uid}:${user.gid}`,
-    '--install',
-    folder,
-    '--at',
-    installAt,
-    ...options,
-    '--',
-    ...command,
-  ]
-  return { command: launcher, args, env: { ...environment, NODE_ENV: 'production' } }
+/** As the part's own user, without any privilege, naming no files but its own; dies with the supervisor. */
+function stepDown(
+  { launcher, folder }: Installation,
+  { users, installAt }: Instance,
+  part: Part,
+  command: string[],
+  confinement: string[],
+) {
+  const { uid, gid } = users[part]
+  const user = ['--user', `${uid}:${gid}`, '--install', folder, '--at', installAt]
+  return {
+    command: launcher,
+    args: ['enter', ...user, ...confinement, '--', ...command],
+    env: { ...environment, NODE_ENV: 'production' },
+  }
 }

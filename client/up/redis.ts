@@ -8,7 +8,8 @@ export function redisArgs(socket: string, dataFolder: string, maxMemoryBytes: nu
   const settings = {
     port: '0',
     unixsocket: socket,
-    unixsocketperm: '700',
+    // Control and worker are in its group.
+    unixsocketperm: '770',
     dir: dataFolder,
     appendonly: 'yes',
     appendfsync: 'always',

@@ -5,11 +5,11 @@ import { join, resolve } from 'node:path'
 import { Child } from './child.js'
 import { type CredentialFiles, handOver } from './credentials.js'
 import { findInstallation, requireBinaries } from './installation.js'
-import { clearRuntime, findUser, type Instance, makeInstance, removeRuntime } from './instance.js'
+import { clearRuntime, type Instance, makeInstance, removeRuntime, requireUsers } from './instance.js'
 import { lock, lockName, unlock } from './lock.js'
 import type { Log } from './log.js'
 import { judge, type PassedOn } from './passedOn.js'
-import { launcherProgram, nodeProgram, redisProgram } from './programs.js'
+import { controlProgram, launcherProgram, redisProgram, workerProgram } from './programs.js'
 import { askRedisPromise, describePromise, evicts } from './redis.js'
 
 export interface ServiceOptions extends CredentialFiles, PassedOn {
@@ -28,8 +28,6 @@ export interface ServiceOptions extends CredentialFiles, PassedOn {
   /** maxmemory of its own Redis. */
   redisMemoryBytes: number
 }
-
-export const serviceUser = 'caisson'
 
 export class Service {
   readonly #children: Child[] = []
@@ -85,7 +83,7 @@ export class Service {
     // Its processes reach their folders whatever the starter's own taste in files is.
     process.umask(0o022)
     const { name, state, images, listen, redis, guest, redisMemoryBytes, workerArgs, controlArgs } = this.options
-    const instance = await makeInstance(name, state, await requireUser())
+    const instance = await makeInstance(name, state, await requireUsers())
     await this.#lock(instance)
     const credentials = await handOver(this.options, instance)
 
@@ -96,7 +94,7 @@ export class Service {
     await this.#judgeRedis(store)
 
     const controlArguments = ['--redis', store, '--listen', listen, ...credentials.controlArgs, ...controlArgs]
-    const folders = images.flatMap((folder) => ['--images', resolve(folder)])
+    const imageFolders = images.map((folder) => resolve(folder))
     const workerArguments = [
       '--redis',
       store,
@@ -104,12 +102,12 @@ export class Service {
       name,
       '--state',
       instance.state,
-      ...folders,
+      ...imageFolders.flatMap((folder) => ['--images', folder]),
       ...credentials.workerArgs,
       ...workerArgs,
     ]
-    const control = new Child(nodeProgram(installation, instance, 'control', controlArguments), this.log)
-    const worker = new Child(nodeProgram(installation, instance, 'worker', workerArguments), this.log)
+    const control = new Child(controlProgram(installation, instance, controlArguments, redis === undefined), this.log)
+    const worker = new Child(workerProgram(installation, instance, workerArguments, imageFolders), this.log)
     await this.#run([control, worker], signal)
     if (images.length === 0) this.log.say('worker', 'may read no folder of images: name one with --images')
   }
@@ -132,11 +130,4 @@ export class Service {
     this.redisPromise = describePromise(promise)
     if (evicts(promise)) throw new Error(`${this.redisPromise}; set its maxmemory-policy to noeviction`)
   }
-}
-
-async function requireUser() {
-  const user = await findUser(serviceUser)
-  if (!user)
-    throw new Error(`the user "${serviceUser}" is missing: make it with scripts/setup, or useradd --system ${serviceUser}`)
-  return user
 }

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 pub const USAGE: &str = "\
 caisson-launcher serve --name NAME --state DIR --worker-uid UID --worker-gid GID --agent PATH --converter PATH [--guest DIR]
     makes sandboxes for one worker, on the socket /run/caisson/NAME/launcher.sock; prints \"ready\" when it listens
-caisson-launcher enter --user NAME|UID:GID --install DIR --at DIR [--no-network] [--writable] -- PROGRAM ARGS...
-    binds DIR read-only at the other DIR in a mount namespace of its own, steps down to the user, and executes
+caisson-launcher enter --user NAME|UID:GID [--group GID] --install DIR --at DIR [--reads PATH] [--executes PATH] [--writes PATH]
+        [--no-network] [--no-listen] [--no-connect] [--writable] -- PROGRAM ARGS...
+    binds DIR read-only at the other DIR in a mount namespace of its own, steps down to the user, and executes; the program may
+    name no other files than those and the system's (each of --reads, --executes and --writes may be given several times)
 caisson-launcher probe
     prints what this machine can do, as JSON
 ";
@@ -35,7 +37,13 @@ pub struct Enter {
     pub user: User,
     pub install: PathBuf,
     pub at: PathBuf,
+    /// Beside the installation and the system's.
+    pub reads: Vec<PathBuf>,
+    pub executes: Vec<PathBuf>,
+    pub writes: Vec<PathBuf>,
     pub network: bool,
+    pub listens: bool,
+    pub connects: bool,
     pub writable: bool,
     pub program: OsString,
     pub args: Vec<OsString>,
@@ -83,14 +91,22 @@ fn serve(parser: &mut Parser) -> Result<Serve, lexopt::Error> {
 }
 
 fn enter(parser: &mut Parser) -> Result<Enter, lexopt::Error> {
-    let (mut user, mut install, mut at, mut network, mut writable) = (None, None, None, true, false);
+    let (mut user, mut install, mut at, mut network, mut writable) = (None::<User>, None, None, true, false);
+    let (mut listens, mut connects) = (true, true);
+    let (mut groups, mut reads, mut executes, mut writes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut words = Vec::new();
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("user") => user = Some(User::find(&parser.value()?.string()?)?),
             Arg::Long("install") => install = Some(absolute("--install", parser.value()?)?),
             Arg::Long("at") => at = Some(absolute("--at", parser.value()?)?),
+            Arg::Long("group") => groups.push(parser.value()?.parse::<u32>()?),
+            Arg::Long("reads") => reads.push(absolute("--reads", parser.value()?)?),
+            Arg::Long("executes") => executes.push(absolute("--executes", parser.value()?)?),
+            Arg::Long("writes") => writes.push(absolute("--writes", parser.value()?)?),
             Arg::Long("no-network") => network = false,
+            Arg::Long("no-listen") => listens = false,
+            Arg::Long("no-connect") => connects = false,
             Arg::Long("writable") => writable = true,
             Arg::Value(word) => {
                 // Whatever follows the program is the program's, dashes included.
@@ -100,12 +116,22 @@ fn enter(parser: &mut Parser) -> Result<Enter, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
+    if groups.contains(&0) {
+        return Err("--group 0: enter steps down, never to root's".into());
+    }
+    let mut user = user.ok_or("--user is missing")?;
+    user.groups.extend(groups);
     let mut words = words.into_iter();
     Ok(Enter {
-        user: user.ok_or("--user is missing")?,
+        user,
         install: install.ok_or("--install is missing")?,
         at: at.ok_or("--at is missing")?,
+        reads,
+        executes,
+        writes,
         network,
+        listens,
+        connects,
         writable,
         program: words.next().ok_or("a program is missing")?,
         args: words.collect(),

@@ -1,6 +1,8 @@
 //! Steps down: how `up` starts everything that is not the launcher. The installation is bound to a path that the user can reach, for a
 //! checkout often lies below a folder that only its owner may traverse.
 use crate::args::Enter;
+use crate::fence::Fence;
+use crate::filters;
 use crate::namespaces;
 use crate::privileges;
 use crate::step::{At, Failure, Step};
@@ -12,23 +14,43 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use rustix::thread::{
     CapabilitySet, Gid, Uid, UnshareFlags, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
 };
+use std::ffi::OsStr;
 use std::fs::create_dir_all;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub fn enter(command: Enter) -> Result<(), Failure> {
     let parent = getppid();
     leave_namespaces(command.network)?;
     bind(&command.install, &command.at, command.writable)?;
+    let program = find(&command.program)?;
+    let (fence, filter) = (Fence::around(&command, &program)?, filters::service());
+    privileges::leave_no_core().at(Step::Rlimit)?;
     step_down(&command.user)?;
+    fence.close()?;
+    caisson_seccomp::attach(&filter).at(Step::Seccomp)?;
     die_with(parent)?;
-    let error = Command::new(&command.program)
+    let error = Command::new(&program)
         .args(&command.args)
         .current_dir(&command.at)
         .env("PWD", &command.at)
         .exec();
-    Err(error).about(Step::Exec, command.program.display())
+    Err(error).about(Step::Exec, program.display())
+}
+
+/// Where PATH has it: the fence is about files, not about names.
+fn find(program: &OsStr) -> Result<PathBuf, Failure> {
+    let path = Path::new(program);
+    if path.components().count() > 1 {
+        return Ok(path.to_path_buf());
+    }
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders)
+        .map(|folder| folder.join(path))
+        .find(|path| path.is_file())
+        .ok_or(rustix::io::Errno::NOENT)
+        .about(Step::Exec, path.display())
 }
 
 fn leave_namespaces(network: bool) -> Result<(), Failure> {
@@ -37,7 +59,7 @@ fn leave_namespaces(network: bool) -> Result<(), Failure> {
     } else {
         UnshareFlags::NEWNET
     };
-    sys::unshare(UnshareFlags::NEWNS | network_flag).at(Step::Unshare)?;
+    sys::unshare(UnshareFlags::NEWNS | UnshareFlags::NEWIPC | network_flag).at(Step::Unshare)?;
     // What the operator mounts later (a folder of images) still arrives; what is mounted here never leaves.
     mount_change("/", MountPropagationFlags::REC | MountPropagationFlags::DOWNSTREAM).at(Step::MakePrivate)?;
     if network {

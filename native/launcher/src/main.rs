@@ -11,6 +11,8 @@ mod control;
 mod conversation;
 mod convert;
 mod enter;
+mod fence;
+mod filters;
 mod fold;
 mod guest;
 mod instance;

@@ -1,5 +1,6 @@
 //! Allocates nothing: a child calls it between clone and exec.
 use rustix::io::{Errno, Result};
+use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Uid, remove_capability_from_bounding_set, set_capabilities,
     set_capabilities_secure_bits, set_thread_res_uid,
@@ -43,6 +44,18 @@ pub fn hold(kept: CapabilitySet) -> Result<()> {
             effective: kept,
             permitted: kept,
             inheritable,
+        },
+    )
+}
+
+/// One byte and not none: where cores go through a pipe, only that limit keeps the kernel from starting the program at its end.
+pub fn leave_no_core() -> Result<()> {
+    let limit = Some(1);
+    setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: limit,
+            maximum: limit,
         },
     )
 }

@@ -1,6 +1,7 @@
 //! Accepts the worker's connections, each with a thread of its own, until it is told to end.
 use crate::args::Serve;
 use crate::conversation::converse;
+use crate::filters;
 use crate::launcher::Launcher;
 use crate::log;
 use crate::privileges;
@@ -11,7 +12,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid, chmod, chownat, unlink};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
-use rustix::process::{Resource, Rlimit, Signal, getppid, getrlimit, set_parent_process_death_signal, setrlimit, umask};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, getppid, getrlimit, set_dumpable_behavior, set_parent_process_death_signal,
+    setrlimit, umask,
+};
 use rustix::thread::{capabilities, set_no_new_privs};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -57,6 +61,9 @@ fn die_with_parent() -> Result<(), Failure> {
 
 fn prepare_process() -> Result<(), Failure> {
     umask(Mode::from_raw_mode(0o022));
+    privileges::leave_no_core().at(Step::Rlimit)?;
+    // Its memory holds what every run's worker told it.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Step::Privacy)?;
     // A sandbox takes some fifteen descriptors.
     let limit = getrlimit(Resource::Nofile);
     setrlimit(
@@ -75,7 +82,8 @@ fn give_up_privileges() -> Result<(), Failure> {
     let kept = held.intersection(privileges::OF_SERVE);
     privileges::bound(kept).at(Step::BoundingSet)?;
     privileges::hold(kept).at(Step::Capabilities)?;
-    set_no_new_privs(true).at(Step::NoNewPrivs)
+    set_no_new_privs(true).at(Step::NoNewPrivs)?;
+    caisson_seccomp::attach(&filters::launcher()).at(Step::Seccomp)
 }
 
 fn listen(launcher: &Launcher) -> Result<(UnixListener, PathBuf), Failure> {

@@ -137,6 +137,13 @@ pub fn seccomp_can_refuse() -> bool {
     unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_GET_ACTION_AVAIL, 0, &raw const action) == 0 }
 }
 
+pub fn landlock_version() -> Result<i64> {
+    const VERSION: u32 = 1;
+    let none: *const u8 = std::ptr::null();
+    // SAFETY: only asks; with this flag the kernel reads no attributes.
+    check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, VERSION) })
+}
+
 pub fn close_from(first: RawFd) -> Result<()> {
     // SAFETY: only called between clone and exec, where no owner of these descriptors looks at them again.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)

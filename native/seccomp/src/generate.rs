@@ -10,6 +10,11 @@ const NAMESPACE_FLAGS: u32 = 0x7e02_0080;
 
 /// Writes `rules.rs` to OUT_DIR, for `caisson_seccomp::rules!`. `file` lies beside the build script.
 pub fn generate(file: &str) {
+    generate_as(file, "rules");
+}
+
+/// The same for a crate's other lists: `NAME.rs`, for `rules!("NAME")`.
+pub fn generate_as(file: &str, name: &str) {
     println!("cargo::rerun-if-changed={file}");
     let text = std::fs::read_to_string(file).expect(file);
     let lists: Value = serde_json::from_str(&text).expect("the list is JSON");
@@ -22,7 +27,7 @@ pub fn generate(file: &str) {
         }
     }
     rust.push_str("]\n");
-    let target = Path::new(&std::env::var_os("OUT_DIR").expect("set by cargo")).join("rules.rs");
+    let target = Path::new(&std::env::var_os("OUT_DIR").expect("set by cargo")).join(format!("{name}.rs"));
     std::fs::write(target, rust).expect("writes to OUT_DIR");
 }
 

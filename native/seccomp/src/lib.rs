@@ -9,15 +9,18 @@ pub mod simulate;
 use rustix::io::Errno;
 
 #[cfg(feature = "generate")]
-pub use generate::generate;
+pub use generate::{generate, generate_as};
 
 /// The rules that the build script of the caller's crate generated.
 #[macro_export]
 macro_rules! rules {
-    () => {{
+    () => {
+        $crate::rules!("rules")
+    };
+    ($name:literal) => {{
         #[allow(unused_imports, reason = "a list may do without some of them")]
         use $crate::{Condition, Rule, Test, Verdict, libc};
-        const RULES: &[Rule] = include!(concat!(env!("OUT_DIR"), "/rules.rs"));
+        const RULES: &[Rule] = include!(concat!(env!("OUT_DIR"), "/", $name, ".rs"));
         RULES
     }};
 }
@@ -103,13 +106,22 @@ const MAX_INSTRUCTIONS: usize = 4_096;
 
 /// A 32-bit program has other call numbers, and is killed at its first one; an x32 call has a number above all known ones: ENOSYS.
 pub fn compile(rules: &[Rule]) -> Filter {
+    compile_else(rules, ABSENT)
+}
+
+/// Of a list that says what is taken away from a program that is too broad for a list of all it needs: what it does not name is allowed.
+pub fn compile_denials(rules: &[Rule]) -> Filter {
+    compile_else(rules, ALLOW)
+}
+
+fn compile_else(rules: &[Rule], others: Instruction) -> Filter {
     let mut filter = vec![
         plain(LOAD, ARCHITECTURE),
         jump(IF_EQUAL, AUDIT_ARCH_X86_64, 1, 0),
         KILL,
         plain(LOAD, NUMBER),
     ];
-    filter.extend(search(&ranges(rules)));
+    filter.extend(search(&ranges(rules, others)));
     assert!(filter.len() <= MAX_INSTRUCTIONS, "a filter of {} instructions", filter.len());
     filter
 }
@@ -120,16 +132,16 @@ struct Range {
     answer: Filter,
 }
 
-fn ranges(rules: &[Rule]) -> Vec<Range> {
+fn ranges(rules: &[Rule], others: Instruction) -> Vec<Range> {
     let mut sorted: Vec<&Rule> = rules.iter().collect();
     sorted.sort_by_key(|rule| rule.number);
     let mut ranges = vec![Range {
         start: 0,
-        answer: vec![ABSENT],
+        answer: vec![others],
     }];
     for rule in sorted {
         extend(&mut ranges, rule.number, answer(rule));
-        extend(&mut ranges, rule.number + 1, vec![ABSENT]);
+        extend(&mut ranges, rule.number + 1, vec![others]);
     }
     ranges
 }

@@ -72,3 +72,16 @@ fn other_architectures_are_killed() {
         libc::SECCOMP_RET_KILL_PROCESS
     );
 }
+
+#[test]
+fn what_denials_do_not_name_is_allowed() {
+    let read = Rule {
+        verdict: Verdict::Deny,
+        ..READ
+    };
+    let filter = compile_denials(&[read]);
+    assert_eq!(
+        [0, 1].map(|number| run(&filter, AUDIT_ARCH_X86_64, number, [0; 6])),
+        [libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, ALLOWED]
+    );
+}

@@ -4,6 +4,7 @@ use crate::sys::{self, Cloned};
 use rustix::process::{Resource, WaitId, WaitIdOptions, geteuid, getrlimit, waitid};
 use rustix::system::uname;
 use rustix::thread::{CapabilitySet, UnshareFlags, capabilities};
+use std::fs::read_to_string;
 use std::os::fd::AsFd;
 
 const NAMESPACES: [(&str, UnshareFlags); 8] = [
@@ -25,6 +26,8 @@ pub fn facts(release: &str) -> Vec<Fact> {
     let mut facts = vec![Fact::needed("kernel version", recent(release)), Fact::needed("root", root())];
     facts.extend(NAMESPACES.map(|(name, flag)| Fact::needed(name, namespace(flag))));
     facts.push(Fact::needed("seccomp", seccomp()));
+    facts.push(Fact::useful("Landlock", landlock()));
+    facts.push(Fact::useful("AppArmor, SELinux", labels()));
     facts.push(Fact::useful("CAP_SYS_RESOURCE", raising_limits()));
     facts
 }
@@ -76,6 +79,35 @@ fn seccomp() -> Result<String, String> {
         Ok("filters that refuse calls".into())
     } else {
         Err("the kernel has no seccomp filters".into())
+    }
+}
+
+fn landlock() -> Result<String, String> {
+    match sys::landlock_version() {
+        Ok(version) => Ok(format!("version {version}: services name no files but their own")),
+        Err(errno) => Err(format!(
+            "{}: services are held by their users and filters alone",
+            Errno::from(errno)
+        )),
+    }
+}
+
+fn labels() -> Result<String, String> {
+    let on = |path: &str| read_to_string(path).is_ok_and(|text| text.starts_with(['Y', '0', '1']));
+    let found: Vec<&str> = [
+        ("AppArmor", "/sys/module/apparmor/parameters/enabled"),
+        ("SELinux", "/sys/fs/selinux/enforce"),
+    ]
+    .into_iter()
+    .filter_map(|(name, path)| on(path).then_some(name))
+    .collect();
+    if found.is_empty() {
+        Err("this machine has neither; no wall here rests on them".into())
+    } else {
+        Ok(format!(
+            "{}; Caisson ships no labels, and runs under the machine's own",
+            found.join(", ")
+        ))
     }
 }
 
