@@ -15,6 +15,7 @@ const remedies: Record<string, string> = {
   'cgroup.kill': 'Linux 5.14 or newer, with cgroup2 mounted',
   'memory events': 'enable the memory controller',
   'usage counters': 'nothing: these figures are absent from usage',
+  'page reclaim': 'echo n > /sys/kernel/mm/lru_gen/enabled, at each boot',
   'loop device': ofModules,
   squashfs: ofModules,
   'scratch disk': `apt-get install e2fsprogs; ${ofModules}`,

@@ -1,6 +1,9 @@
 use super::{Fact, told};
 use crate::cgroup::{Hierarchies, Version};
 
+/// Bits, 0 where none is on; absent from kernels without.
+const GENERATIONS: &str = "/sys/kernel/mm/lru_gen/enabled";
+
 pub fn facts() -> Vec<Fact> {
     let name = format!("probe-{}", std::process::id());
     match Hierarchies::open(&name) {
@@ -31,6 +34,10 @@ fn tried(hierarchies: &'static Hierarchies) -> Vec<Fact> {
                     .map_err(|failure| told(&failure)),
             ),
             Fact::useful("usage counters", counters(&group.payload.counters())),
+            Fact::useful(
+                "page reclaim",
+                reclaim(hierarchies.version(), std::fs::read_to_string(GENERATIONS).ok()),
+            ),
         ],
     };
     hierarchies.remove();
@@ -42,6 +49,17 @@ fn layout(version: Version) -> &'static str {
         Version::V1 => "v1 for memory, pids and cpu; the v2 tree to kill and to count cpu time",
         Version::V2 => "v2",
     }
+}
+
+/// Seen on v2 with Linux 6.12: nobody is woken to write a cgroup's dirty pages, and reclaim gives up.
+fn reclaim(version: Version, generations: Option<String>) -> Result<String, String> {
+    let on = generations.is_some_and(|bits| bits.trim() != "0x0000");
+    if on && version == Version::V2 {
+        return Err(
+            "generational (MGLRU): under small memory limits, several fast writers of files at once may end as OOM_KILLED".into(),
+        );
+    }
+    Ok("programs that write files wait for the disk".into())
 }
 
 fn counters(counters: &crate::cgroup::Counters) -> Result<String, String> {
@@ -60,5 +78,19 @@ fn counters(counters: &crate::cgroup::Counters) -> Result<String, String> {
         Ok("all of them".into())
     } else {
         Err(format!("the kernel does not count: {}", missing.join(", ")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn warns_of_generations_on_v2_alone() {
+        let bits = |text: &str| Some(format!("{text}\n"));
+        assert!(reclaim(Version::V2, bits("0x0007")).is_err());
+        assert!(reclaim(Version::V2, bits("0x0000")).is_ok());
+        assert!(reclaim(Version::V2, None).is_ok());
+        assert!(reclaim(Version::V1, bits("0x0007")).is_ok());
     }
 }
