@@ -3,6 +3,7 @@ import type {
   handleClientStreamingCall,
   handleServerStreamingCall,
   handleUnaryCall,
+  Metadata,
   ServerReadableStream,
   ServerUnaryCall,
   ServerWritableStream,
@@ -24,9 +25,9 @@ export class Calls {
   readonly #open = new Set<AbortController>()
   #ending: Refusal | undefined
 
-  unary<Req, Res>(handle: (request: Req) => Promise<Res>): handleUnaryCall<Req, Res> {
+  unary<Req, Res>(handle: (request: Req, metadata: Metadata) => Promise<Res>): handleUnaryCall<Req, Res> {
     return (call: ServerUnaryCall<Req, Res>, respond: sendUnaryData<Res>) => {
-      handle(call.request).then(
+      handle(call.request, call.metadata).then(
         (response) => respond(null, response),
         (error) => respond(statusFor(error, call.getPath())),
       )
@@ -42,11 +43,11 @@ export class Calls {
 
   /** `stop` is aborted when the client leaves, and with a Refusal when control does. */
   events<Req>(
-    handle: (request: Req, out: Outgoing, stop: AbortController) => Promise<void>,
+    handle: (request: Req, out: Outgoing, stop: AbortController, metadata: Metadata) => Promise<void>,
   ): handleServerStreamingCall<Req, Buffer> {
     return (call: ServerWritableStream<Req, Buffer>) => {
       const stop = this.#openStream(call)
-      handle(call.request, new Outgoing(call, stop.signal), stop)
+      handle(call.request, new Outgoing(call, stop.signal), stop, call.metadata)
         .then(
           () => call.end(),
           // Written ones go out first. A stream that its client has left takes no status.

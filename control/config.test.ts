@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { Metadata } from '@grpc/grpc-js'
 import { ConfigError, isLoopback, parseConfig, parseListen } from './config.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'caisson-config-'))
@@ -17,8 +18,8 @@ const token = file('token', 'a-token-of-some-length\n')
 const parse = (...argv: string[]) => parseConfig(['--redis', '/r.sock', ...argv])
 
 test('defaults: loopback, no token', () => {
-  const { host, port, token, tls, maxima } = parse()
-  assert.deepEqual([host, port, token, tls, maxima], ['127.0.0.1', 7788, undefined, undefined, {}])
+  const { host, port, tenants, tls, maxima } = parse()
+  assert.deepEqual([host, port, tenants, tls, maxima], ['127.0.0.1', 7788, undefined, undefined, {}])
 })
 
 test("operator's maxima by the limits' own names", () => {
@@ -31,7 +32,9 @@ test('beyond loopback only with TLS and token', () => {
     assert.throws(() => parse('--listen', '0.0.0.0:1', ...options), ConfigError)
   }
   const config = parse('--listen', '[::]:7788', ...tls, '--token-file', token)
-  assert.equal(config.token, 'a-token-of-some-length')
+  const metadata = new Metadata()
+  metadata.add('authorization', 'Bearer a-token-of-some-length')
+  assert.equal(config.tenants?.of(metadata)?.name, 'default')
   assert.equal(config.host, '[::]')
 })
 
@@ -39,7 +42,7 @@ test('half a TLS, a missing file, a weak token', () => {
   assert.throws(() => parse('--tls-cert', pem), /go together/)
   assert.throws(() => parse('--token-file', join(folder, 'none')), /cannot be read/)
   assert.throws(() => parse('--token-file', file('short', 'short')), /16 to 4,096/)
-  assert.throws(() => parse('--token-file', file('odd', 'a token with some spaces')), /without spaces/)
+  assert.throws(() => parse('--token-file', file('odd', 'a-token-of-some-length ci CAP_SYS_ADMIN')), /line 1 grants CAP_SYS_ADMIN, which no run can have/)
 })
 
 test('addresses', () => {

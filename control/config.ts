@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { type LimitName, limitRules, type Maxima } from '../proto/limits.js'
 import { Seal } from '../proto/seal.js'
+import { Tenants, TokenFileError } from './tenants.js'
 
 export interface Config {
   /** redis://…, or the path of a unix socket. */
@@ -10,7 +11,8 @@ export interface Config {
   host: string
   port: number
   tls: { cert: Buffer; key: Buffer } | undefined
-  token: string | undefined
+  /** Undefined: no call needs a token, and nothing is granted. */
+  tenants: Tenants | undefined
   /** Operator's maxima of limits. */
   maxima: Maxima
   maxWaitingRuns: number
@@ -30,8 +32,8 @@ export function parseConfig(argv: string[]): Config {
   const options = command.opts<Options>()
   const { host, port } = options.listen
   const tls = readTls(options.tlsCert, options.tlsKey)
-  const token = options.tokenFile === undefined ? undefined : readToken(options.tokenFile)
-  if (!isLoopback(host) && (tls === undefined || token === undefined)) {
+  const tenants = options.tokenFile === undefined ? undefined : readTenants(options.tokenFile)
+  if (!isLoopback(host) && (tls === undefined || tenants === undefined)) {
     throw new ConfigError(`--listen ${host}:${port} is not loopback: it needs --tls-cert, --tls-key and --token-file`)
   }
   return {
@@ -39,7 +41,7 @@ export function parseConfig(argv: string[]): Config {
     host,
     port,
     tls,
-    token,
+    tenants,
     maxima: readMaxima(options),
     maxWaitingRuns: options.maxWaitingRuns,
     maxRetentionMs: options.maxRetentionMs,
@@ -71,7 +73,10 @@ function program(): Command {
     )
     .option('--tls-cert <file>', 'certificate chain, PEM')
     .option('--tls-key <file>', 'its private key, PEM')
-    .option('--token-file <file>', 'every call must carry this token: authorization: Bearer TOKEN')
+    .option(
+      '--token-file <file>',
+      'every call must carry one of its tokens; a line is TOKEN [TENANT [CAPABILITY ...]], and grants these',
+    )
     .option('--seal-key-file <file>', 'seals registry credentials of runs; 64 hexadecimal digits, the same for all workers')
     .option('--max-waiting-runs <count>', 'more are refused', integer(1, 1e9), 250_000)
     .option(
@@ -126,12 +131,13 @@ function readTls(certFile: string | undefined, keyFile: string | undefined): Con
   return { cert: readFile('--tls-cert', certFile), key: readFile('--tls-key', keyFile) }
 }
 
-function readToken(file: string): string {
-  const token = readFile('--token-file', file).toString('utf8').trim()
-  if (!/^[\x21-\x7e]{16,4096}$/.test(token)) {
-    throw new ConfigError('--token-file must hold 16 to 4,096 printable characters without spaces')
+function readTenants(file: string): Tenants {
+  try {
+    return Tenants.parse(readFile('--token-file', file).toString('utf8'))
+  } catch (error) {
+    if (error instanceof TokenFileError) throw new ConfigError(`--token-file ${file}: ${error.message}`)
+    throw error
   }
-  return token
 }
 
 function readSeal(file: string): Seal {

@@ -45,6 +45,17 @@ describe('what is refused', () => {
     )
   })
 
+  test('a capability that nobody granted', async () => {
+    await assert.rejects(
+      client.submit({ spec: { ...spec('x'), capabilities: ['CAP_KILL', 'CAP_CHOWN'] } }),
+      failsWith(status.PERMISSION_DENIED, 'CAPABILITY_NOT_GRANTED', 'spec.capabilities[0]', 'spec.capabilities[1]'),
+    )
+    await assert.rejects(
+      client.submit({ spec: { ...spec('x'), capabilities: ['CAP_SYS_ADMIN'], seccomp: '{}' } }),
+      invalid('spec.seccomp.defaultAction', 'spec.seccomp', 'spec.capabilities[0]'),
+    )
+  })
+
   test('a cursor of another run, or none at all', async () => {
     const [a] = await collect(client.run({ spec: spec('echo', 'a') }))
     const [b] = await collect(client.run({ spec: spec('echo', 'b') }))

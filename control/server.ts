@@ -35,8 +35,8 @@ export class GrpcServer {
     private readonly config: Config,
     health: Health,
   ) {
-    const { token } = config
-    this.#server = new Server({ ...options, ...(token !== undefined && { interceptors: [requireToken(token)] }) })
+    const { tenants } = config
+    this.#server = new Server({ ...options, ...(tenants && { interceptors: [requireToken(tenants)] }) })
     this.#server.addService(runService, runHandlers(parts))
     this.#server.addService(hostService, hostHandlers(parts))
     this.#server.addService(imageService, imageHandlers(parts))

@@ -30,13 +30,13 @@ export interface Parts {
 
 export function runHandlers({ calls, submit, watch, attach, runs, submissions, listing }: Parts): UntypedServiceImplementation {
   return {
-    Submit: calls.unary(async (request: caisson.v1.SubmitRequest) => {
-      const { runId, created } = await submit.submit(request)
+    Submit: calls.unary(async (request: caisson.v1.SubmitRequest, metadata) => {
+      const { runId, created } = await submit.submit(request, metadata)
       return { runId, created }
     }),
 
-    Run: calls.events(async (request: caisson.v1.SubmitRequest, out, stop) => {
-      const { runId, event } = await submit.submit(request)
+    Run: calls.events(async (request: caisson.v1.SubmitRequest, out, stop, metadata) => {
+      const { runId, event } = await submit.submit(request, metadata)
       if (!event) return await watch.fromCursor(runId, '', out, stop)
       await watch.fromFirst(runId, event, out, stop)
     }),

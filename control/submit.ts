@@ -1,4 +1,5 @@
 // Submit: validate, admit, record and enqueue.
+import type { Metadata } from '@grpc/grpc-js'
 import { type AllLimits, limitRules, type Maxima, resolveLimits } from '../proto/limits.js'
 import { caisson } from '../proto/messages.js'
 import { invalidFields, Refusal, type Violation } from '../proto/reason.js'
@@ -7,11 +8,13 @@ import type { Submissions } from '../redis/submissions.js'
 import { type Admission, admit, checkCapacity, workerMaxima } from './admit.js'
 import type { Living } from './living.js'
 import type { Memory } from './memory.js'
+import { anybody, type Tenant, type Tenants } from './tenants.js'
 import { retention, validateSubmit } from './validate.js'
 
 type Worker = caisson.v1.Worker
 
 export interface SubmitPolicy {
+  tenants: Tenants | undefined
   seal: Seal | undefined
   maxima: Maxima
   maxWaitingRuns: number
@@ -37,10 +40,12 @@ export class Submit {
     private readonly policy: SubmitPolicy,
   ) {}
 
-  async submit(request: caisson.v1.SubmitRequest): Promise<Submitted> {
+  /** `metadata` tells whose the call is. */
+  async submit(request: caisson.v1.SubmitRequest, metadata: Metadata): Promise<Submitted> {
     const spec = request.spec ?? {}
     const violations = [...validateSubmit(request), ...this.#beyondPolicy(spec)]
     if (violations.length > 0) throw invalidFields(violations)
+    checkGranted(spec.capabilities ?? [], this.policy.tenants?.of(metadata) ?? anybody)
     try {
       return await this.#create(spec, request)
     } catch (error) {
@@ -124,6 +129,16 @@ const conflict = (key: string, runId: string) =>
   new Refusal('IDEMPOTENCY_CONFLICT', `idempotency_key ${key} is that of run ${runId}, which has another spec`, [], undefined, {
     run_id: runId,
   })
+
+function checkGranted(asked: string[], tenant: Tenant): void {
+  const violations = asked.flatMap((name, i) => {
+    if (tenant.capabilities.has(name)) return []
+    return [{ field: `spec.capabilities[${i}]`, description: `is ${name}, which is not granted to ${tenant.name}` }]
+  })
+  if (violations.length === 0) return
+  const message = violations.map(({ field, description }) => `${field} ${description}`).join('; ')
+  throw new Refusal('CAPABILITY_NOT_GRANTED', message, violations)
+}
 
 function lower(a: Maxima, b: Maxima): Maxima {
   const both: Maxima = { ...a }

@@ -1,7 +1,9 @@
 // A submit that is wrong in itself, wherever it would run: every field at fault, with its limit. Pure.
+import { grantableNames, isGrantable } from '../proto/capabilities.js'
 import { limitRules } from '../proto/limits.js'
 import { caisson } from '../proto/messages.js'
 import type { Violation } from '../proto/reason.js'
+import { InvalidProfile, parseProfile } from '../proto/seccomp.js'
 import { validateCredential, validateImage, validatePull } from './validateImage.js'
 import { bytes, number, range, violation, when } from './violations.js'
 
@@ -41,6 +43,8 @@ export function validateSubmit({ spec, idempotencyKey, registryCredential }: cai
     ...range('spec.priority', spec.priority ?? 0, 0, mostPriority),
     ...range('spec.start_within_ms', spec.startWithinMs, startWithin.least, startWithin.most),
     ...range('spec.retention_ms', spec.retentionMs, retention.least, retention.most),
+    ...seccomp(spec.seccomp ?? ''),
+    ...capabilities(spec.capabilities ?? []),
     ...key(idempotencyKey ?? ''),
   ]
 }
@@ -165,6 +169,30 @@ function limits(asked: caisson.v1.ILimits): Violation[] {
 
 function isolation(value: number): Violation[] {
   return when(!(value in caisson.v1.Isolation), 'spec.isolation', () => `is ${value}, which is none of the values of Isolation`)
+}
+
+function seccomp(profile: string): Violation[] {
+  if (profile === '') return []
+  try {
+    parseProfile(profile)
+    return []
+  } catch (error) {
+    if (!(error instanceof InvalidProfile)) throw error
+    return error.faults.map(({ path, description }) => violation(`spec.seccomp${path}`, description))
+  }
+}
+
+function capabilities(names: string[]): Violation[] {
+  return names
+    .flatMap((name, i) => [
+      ...when(
+        !isGrantable(name),
+        `spec.capabilities[${i}]`,
+        () => `is ${quote(name)}, which is none of ${grantableNames.join(', ')}`,
+      ),
+      ...when(names.indexOf(name) < i, `spec.capabilities[${i}]`, 'comes twice'),
+    ])
+    .slice(0, grantableNames.length)
 }
 
 function key(text: string): Violation[] {

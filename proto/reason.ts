@@ -15,6 +15,7 @@ export type StatusName =
   | 'ABORTED'
   | 'OUT_OF_RANGE'
   | 'RESOURCE_EXHAUSTED'
+  | 'PERMISSION_DENIED'
   | 'UNAUTHENTICATED'
   | 'UNAVAILABLE'
   | 'INTERNAL'
@@ -108,6 +109,7 @@ export const callReasons = {
   QUEUE_FULL: refused('RESOURCE_EXHAUSTED', 'host', true),
   REDIS_MEMORY: refused('RESOURCE_EXHAUSTED', 'host', true),
   TOKEN_REFUSED: refused('UNAUTHENTICATED', 'client'),
+  CAPABILITY_NOT_GRANTED: refused('PERMISSION_DENIED', 'client'),
   WORKER_NOT_FOUND: refused('NOT_FOUND', 'client'),
   WORKER_BUSY: refused('RESOURCE_EXHAUSTED', 'host', true),
   WORKER_SILENT: refused('ABORTED', 'host', true),

@@ -1,6 +1,8 @@
 // The program of a run, as the worker sees it: output to the log, inbox to its stdin, and how it ended.
+import { capabilityNumber } from '../proto/capabilities.js'
 import { caisson } from '../proto/messages.js'
 import { Failure } from '../proto/reason.js'
+import { parseProfile } from '../proto/seccomp.js'
 import type { ClaimedRun } from '../redis/runs.js'
 import type { Input } from './agent/input.js'
 import type { AgentProcess, Report } from './agent/process.js'
@@ -58,6 +60,8 @@ export class Program implements Disposable {
       ...process,
       rlimits: { openFiles: limits.openFiles ?? 0 },
       stdin: spec.stdin !== undefined,
+      ...(spec.seccomp && { filter: parseProfile(spec.seccomp) }),
+      capabilities: (spec.capabilities ?? []).map(capabilityNumber),
     }
     this.reached = 'executing'
     const running = sandbox.agent.start(sandbox.setup, request, outputCredit, {

@@ -1,7 +1,8 @@
 // The flags that describe a run: `caisson run` and `caisson submit` take the same ones.
 
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type Command, Option } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Isolation, Limits, RunSpec } from '../sdk/model.js'
 import { collectEnv, collectPair, collectWord, parseCores, parseCount, parseDuration, parseSize } from './quantity.js'
 import { addRegistryFlags, pullOf, type RegistryFlags } from './registryFlags.js'
@@ -20,6 +21,8 @@ export interface SpecFlags extends RegistryFlags {
   user?: string
   entrypoint?: string[]
   label?: Record<string, string>
+  seccomp?: string
+  capability?: string[]
   isolation?: 'microvm-required' | 'microvm-preferred' | 'container'
   priority?: number
   startWithin?: number
@@ -45,6 +48,8 @@ export function addSpecFlags(command: Command): Command {
     .option('-u, --user <user[:group]>', "names of the image, or numbers (default: the image's)")
     .option('--entrypoint <word>', "replace the image's entrypoint; repeat for more words, '' for none", collectWord)
     .option('-l, --label <name=value>', 'label the run (repeat)', collectPair)
+    .option('--seccomp <file>', 'JSON of an OCI seccomp profile, to narrow what the program may ask of the kernel', readText)
+    .option('--capability <name>', 'CAP_..., of those that the operator granted to the token (repeat)', collectWord)
     .addOption(
       new Option('--isolation <kind>', 'what must stand around the program (default microvm-preferred)').choices(isolations),
     )
@@ -63,6 +68,7 @@ export function specOf(image: string, words: string[], flags: SpecFlags): RunSpe
     image: absoluteImage(image),
     args: words[0] === '--' ? words.slice(1) : words,
     ...defined({ env, cwd, user, labels: flags.label, priority, retryAfterStart, waitForWorker }),
+    ...defined({ seccomp: flags.seccomp, capabilities: flags.capability }),
     ...defined({ startWithinMs: flags.startWithin, retentionMs: flags.retention }),
     ...(flags.entrypoint && { entrypoint: flags.entrypoint.filter((word) => word !== '') }),
     ...(flags.isolation && { isolation: flags.isolation.replace('-', '_').toUpperCase() as Isolation }),
@@ -82,6 +88,14 @@ function limitsOf(flags: SpecFlags): Limits {
     cpuMs: flags.cpuTime,
     openFiles: flags.openFiles,
   })
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new InvalidArgumentError(`cannot be read: ${(error as Error).message}`)
+  }
 }
 
 /** A relative path is one of this folder, as everywhere on a command line. */

@@ -116,6 +116,8 @@ function readSpec(spec: caisson.v1.IRunSpec): RunSpec {
     ...(spec.stdinAttach && { stdin: 'attach' as const }),
     ...(spec.stdinInline != null && { stdin: bytes(spec.stdinInline) }),
     limits: readLimits(spec.limits ?? {}),
+    ...(spec.seccomp && { seccomp: spec.seccomp }),
+    capabilities: spec.capabilities ?? [],
     isolation: enumName(v1.Isolation, spec.isolation || v1.Isolation.MICROVM_PREFERRED),
     priority: spec.priority ?? 0,
     ...(spec.startWithinMs != null && { startWithinMs: spec.startWithinMs }),

@@ -6,7 +6,7 @@ import { CaissonError, type Violation } from './error.js'
 import type { RunSpec, State } from './model.js'
 
 export function writeSpec(spec: RunSpec): caisson.v1.IRunSpec {
-  const { args, entrypoint, env, labels, stdin, isolation, pull, limits, ...same } = spec
+  const { args, entrypoint, env, labels, stdin, isolation, pull, limits, capabilities, ...same } = spec
   refuseFractions(spec)
   return {
     ...same,
@@ -17,6 +17,7 @@ export function writeSpec(spec: RunSpec): caisson.v1.IRunSpec {
     ...(stdin === 'attach' && { stdinAttach: true }),
     ...(stdin !== undefined && stdin !== 'attach' && { stdinInline: stdin }),
     limits: { ...limits },
+    capabilities: [...(capabilities ?? [])],
     ...(pull && { pull: caisson.v1.Pull[pull] }),
     ...(isolation && { isolation: caisson.v1.Isolation[isolation] }),
   }

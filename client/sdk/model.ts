@@ -40,6 +40,10 @@ export interface RunSpec {
   /** Bytes (at most 1 MiB): all of the input. 'attach': input comes by attach(). Unset: the program reads /dev/null. */
   stdin?: Uint8Array | 'attach'
   limits?: Limits
+  /** JSON of an OCI seccomp profile, on top of the sandbox's own: it can only take away. Must allow execve. At most 64 KiB. */
+  seccomp?: string
+  /** Names, of those that the operator granted to this client's token. Default: none. */
+  capabilities?: readonly string[]
   /** Default MICROVM_PREFERRED. */
   isolation?: Isolation
   /** 0 (default, first) to 1,000,000 (last). */

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test'
 import type { BackendName, RunSpec } from '../../client/sdk/model.js'
 import { container, finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
+import { granting } from '../harness/grants.js'
 import { knownOffers } from '../harness/offers.js'
 import { slowness } from '../harness/slowness.js'
 import { until } from '../harness/until.js'
@@ -12,14 +13,15 @@ import { account } from './account.js'
 import type { Case } from './case.js'
 import { exits } from './exits.js'
 import { limits } from './limits.js'
+import { narrow } from './narrow.js'
 import { process as processes } from './process.js'
 import { streams } from './streams.js'
 import { walls } from './walls.js'
 
-const table: Record<string, Case[]> = { exits, streams, limits, process: processes, walls, account }
+const table: Record<string, Case[]> = { exits, streams, limits, process: processes, walls, narrow, account }
 const isolation: Record<BackendName, RunSpec['isolation']> = { container: 'CONTAINER', microvm: 'MICROVM_REQUIRED' }
 
-const fixture = await Fixture.start({ args: ['--allow-emulation'] })
+const fixture = await Fixture.start({}, granting('CAP_NET_BIND_SERVICE'))
 const offers = await knownOffers(fixture.caisson)
 const offered = new Set(offers.flatMap(({ backend, unavailable }) => (unavailable === '' ? [backend] : [])))
 

@@ -2,8 +2,10 @@
 // what it takes.
 
 import assert from 'node:assert/strict'
+import { caisson } from '../../proto/messages.js'
 import { InvalidReference, isDigest, parseReference } from '../../proto/reference.js'
 import { registryText } from '../../proto/registry.js'
+import { InvalidProfile, parseProfile } from '../../proto/seccomp.js'
 import { parseConfig } from '../../worker/image/documents/config.js'
 import { parseIndex, parseManifest } from '../../worker/image/documents/manifest.js'
 import { ImageError } from '../../worker/image/failure.js'
@@ -90,6 +92,25 @@ export async function targets(): Promise<Record<string, Target>> {
         if (reference.kind !== 'registry') return
         // Written in full it means the same.
         assert.deepEqual(parseReference(registryText(reference)), reference)
+      },
+    },
+    seccomp: {
+      seeds: [
+        json({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: ['read', 'ptrace'], action: 'SCMP_ACT_ERRNO', errnoRet: 1 }] }),
+        json({
+          defaultAction: 'SCMP_ACT_KILL_PROCESS',
+          architectures: ['SCMP_ARCH_X86_64'],
+          syscalls: [
+            { names: ['execve'], action: 'SCMP_ACT_ALLOW' },
+            { names: ['socket'], action: 'SCMP_ACT_ALLOW', args: [{ index: 0, value: 2, valueTwo: 2, op: 'SCMP_CMP_MASKED_EQ' }] },
+          ],
+        }),
+      ],
+      mayThrow: InvalidProfile,
+      parse(bytes) {
+        const text = bytes.toString()
+        // It travels in a frame that has room for the text.
+        assert.ok(caisson.agent.v1.Filter.encode(parseProfile(text)).finish().length <= Buffer.byteLength(text))
       },
     },
     challenge: {

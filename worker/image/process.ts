@@ -5,7 +5,7 @@ import type { ProcessDefaults } from './documents/config.js'
 import { ImageError } from './failure.js'
 
 export type Process = Required<Pick<caisson.agent.v1.Exec, 'args' | 'env' | 'cwd' | 'user'>>
-type Wishes = Pick<caisson.v1.IRunSpec, 'args' | 'entrypoint' | 'env' | 'cwd' | 'user'>
+type Wishes = Pick<caisson.v1.IRunSpec, 'args' | 'entrypoint' | 'env' | 'cwd' | 'user' | 'seccomp'>
 
 const defaultPath = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 /** All of it travels to the agent in one frame of 1 MiB. */
@@ -18,7 +18,7 @@ export function processOf(defaults: ProcessDefaults, wishes: Wishes): Process {
     cwd: directoryOf(wishes.cwd || defaults.workingDir),
     user: wishes.user || defaults.user,
   }
-  checkSize(process)
+  checkSize(process, wishes.seccomp ?? '')
   return process
 }
 
@@ -48,10 +48,11 @@ function environmentOf(image: string[], wished: Record<string, string>): string[
 /** Docker, too, takes a relative WorkingDir from the root. */
 const directoryOf = (cwd: string): string => posix.resolve('/', cwd)
 
-function checkSize({ args, env, cwd, user }: Process): void {
+/** A profile takes less there than its text does here. */
+function checkSize({ args, env, cwd, user }: Process, profile: string): void {
   // Each string has a tag and a length before it, of at most five bytes together.
-  const bytes = [...args, ...env, cwd, user].reduce((sum, text) => sum + Buffer.byteLength(text) + 5, 0)
+  const bytes = [...args, ...env, cwd, user, profile].reduce((sum, text) => sum + Buffer.byteLength(text) + 5, 0)
   if (bytes <= maxProcessBytes) return
-  const message = `command and environment, the image's own included, take ${bytes} bytes: at most ${maxProcessBytes} are possible`
+  const message = `command and environment, the image's own included, and profile take ${bytes} bytes: at most ${maxProcessBytes} are possible`
   throw new ImageError('IMAGE_TOO_LARGE', message, { field: 'spec.env' })
 }

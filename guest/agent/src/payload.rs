@@ -11,6 +11,7 @@ mod files;
 mod init;
 mod machine_id;
 mod masks;
+mod narrow;
 mod privileges;
 mod rlimits;
 mod root;

@@ -49,27 +49,25 @@ fn alternatives(name: &str, when: &Value) -> String {
 
 fn conditions(name: &str, all: &Value) -> String {
     let each = all.as_array().expect(name).iter();
-    each.map(|condition| {
-        format!(
-            "Condition {{ argument: {}, test: {} }}, ",
-            argument(name, condition),
-            test(name, condition)
-        )
-    })
-    .collect()
+    each.map(|condition| condition_of(name, condition)).collect()
 }
 
-fn argument(name: &str, condition: &Value) -> u64 {
-    condition["arg"].as_u64().filter(|argument| *argument < 6).expect(name)
-}
-
-fn test(name: &str, condition: &Value) -> String {
+/// The lower 32 bits are all that the kernel reads of an argument where lists have conditions.
+fn condition_of(name: &str, condition: &Value) -> String {
     let number = |value: &Value| value.as_u64().and_then(|value| u32::try_from(value).ok()).expect(name);
-    match ["equals", "noneOfBits", "someOfBits"].map(|kind| condition.get(kind)) {
-        [Some(value), None, None] => format!("Test::Equals({})", number(value)),
-        [None, Some(bits), None] if bits == "namespaces" => format!("Test::NoneOf({NAMESPACE_FLAGS})"),
-        [None, Some(bits), None] => format!("Test::NoneOf({})", number(bits)),
-        [None, None, Some(bits)] => format!("Test::SomeOf({})", number(bits)),
+    let bits = |value: &Value| {
+        if value == "namespaces" {
+            NAMESPACE_FLAGS
+        } else {
+            number(value)
+        }
+    };
+    let argument = condition["arg"].as_u64().filter(|argument| *argument < 6).expect(name);
+    let (mask, value, holds) = match ["equals", "noneOfBits", "someOfBits"].map(|kind| condition.get(kind)) {
+        [Some(value), None, None] => (u32::MAX, number(value), true),
+        [None, Some(none), None] => (bits(none), 0, true),
+        [None, None, Some(some)] => (bits(some), 0, false),
         _ => panic!("{name}: a condition has `equals`, `noneOfBits` or `someOfBits`"),
-    }
+    };
+    format!("Condition {{ argument: {argument}, test: Test::Masked {{ mask: {mask}, value: {value} }}, holds: {holds} }}, ")
 }

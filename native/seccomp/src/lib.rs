@@ -1,15 +1,19 @@
-//! A filter of system calls, made of a reviewed list (`seccomp.json` of its owner). One binary search over ranges of call numbers instead of a chain of comparisons:
-//! the kernel emulates a filter once for every call number when it is attached, and a chain makes that cost more than the whole start of
-//! a program. Calls whose arguments are not looked at are then decided by the kernel's own bitmap.
+//! A filter of system calls, made of a reviewed list (`seccomp.json` of its owner) or of what a client asks for on top.
+mod condition;
 #[cfg(feature = "generate")]
 mod generate;
+#[cfg(feature = "simulate")]
+pub mod loaded;
+mod program;
 #[cfg(any(test, feature = "simulate"))]
 pub mod simulate;
 
 use rustix::io::Errno;
 
+pub use condition::{Condition, Test};
 #[cfg(feature = "generate")]
 pub use generate::{generate, generate_as};
+pub use program::{Alternative, Answer, Call, TooLong, program};
 
 /// The rules that the build script of the caller's crate generated.
 #[macro_export]
@@ -28,6 +32,7 @@ macro_rules! rules {
 #[doc(hidden)]
 pub use libc;
 
+/// One entry of a reviewed list.
 #[derive(Debug)]
 pub struct Rule {
     /// For tests and readers of a debugger.
@@ -47,18 +52,14 @@ pub enum Verdict {
     Absent,
 }
 
-/// Of the lower 32 bits of an argument: all that the kernel reads where conditions are used.
-#[derive(Debug)]
-pub struct Condition {
-    pub argument: u32,
-    pub test: Test,
-}
-
-#[derive(Debug)]
-pub enum Test {
-    Equals(u32),
-    NoneOf(u32),
-    SomeOf(u32),
+impl Verdict {
+    pub const fn answer(self) -> Answer {
+        match self {
+            Verdict::Allow => ALLOW,
+            Verdict::Deny => DENY,
+            Verdict::Absent => ABSENT,
+        }
+    }
 }
 
 pub type Instruction = libc::sock_filter;
@@ -71,15 +72,17 @@ const ARGUMENTS: u32 = 16;
 const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 
 const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+const MASK: u32 = libc::BPF_ALU | libc::BPF_AND | libc::BPF_K;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+const GO_ON: u32 = libc::BPF_JMP | libc::BPF_JA;
 const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
 const IF_AT_LEAST: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
-const IF_ANY_BIT: u32 = libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K;
+const IF_ABOVE: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
 
-const ALLOW: Instruction = plain(RETURN, libc::SECCOMP_RET_ALLOW);
-const DENY: Instruction = plain(RETURN, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
-const ABSENT: Instruction = plain(RETURN, libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32);
-const KILL: Instruction = plain(RETURN, libc::SECCOMP_RET_KILL_PROCESS);
+pub const ALLOW: Answer = libc::SECCOMP_RET_ALLOW;
+pub const DENY: Answer = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
+pub const ABSENT: Answer = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+pub const KILL: Answer = libc::SECCOMP_RET_KILL_PROCESS;
 
 const fn plain(code: u32, k: u32) -> Instruction {
     Instruction {
@@ -90,9 +93,9 @@ const fn plain(code: u32, k: u32) -> Instruction {
     }
 }
 
-/// `skip_if_not` instructions are passed over where the test fails, `skip_if` where it holds.
-fn jump(code: u32, k: u32, skip_if: usize, skip_if_not: usize) -> Instruction {
-    let near = |skip: usize| u8::try_from(skip).expect("a jump of the filter is within 255 instructions");
+/// `skip_if` instructions are passed over where the test holds, `skip_if_not` where it fails.
+fn branch(code: u32, k: u32, skip_if: usize, skip_if_not: usize) -> Instruction {
+    let near = |skip: usize| u8::try_from(skip).expect("a branch of the filter is within 255 instructions");
     Instruction {
         code: code as u16,
         jt: near(skip_if),
@@ -101,10 +104,7 @@ fn jump(code: u32, k: u32, skip_if: usize, skip_if_not: usize) -> Instruction {
     }
 }
 
-/// The kernel takes no more.
-const MAX_INSTRUCTIONS: usize = 4_096;
-
-/// A 32-bit program has other call numbers, and is killed at its first one; an x32 call has a number above all known ones: ENOSYS.
+/// Of a reviewed list: what it does not name is missing, newer calls too, and x32 calls, whose numbers are above all known ones.
 pub fn compile(rules: &[Rule]) -> Filter {
     compile_else(rules, ABSENT)
 }
@@ -114,88 +114,27 @@ pub fn compile_denials(rules: &[Rule]) -> Filter {
     compile_else(rules, ALLOW)
 }
 
-fn compile_else(rules: &[Rule], others: Instruction) -> Filter {
-    let mut filter = vec![
-        plain(LOAD, ARCHITECTURE),
-        jump(IF_EQUAL, AUDIT_ARCH_X86_64, 1, 0),
-        KILL,
-        plain(LOAD, NUMBER),
-    ];
-    filter.extend(search(&ranges(rules, others)));
-    assert!(filter.len() <= MAX_INSTRUCTIONS, "a filter of {} instructions", filter.len());
-    filter
+fn compile_else(rules: &[Rule], others: Answer) -> Filter {
+    program(rules.iter().map(call).collect(), others).expect("a reviewed list fits the kernel")
 }
 
-/// From `start` on, up to the next range.
-struct Range {
-    start: u32,
-    answer: Filter,
-}
-
-fn ranges(rules: &[Rule], others: Instruction) -> Vec<Range> {
-    let mut sorted: Vec<&Rule> = rules.iter().collect();
-    sorted.sort_by_key(|rule| rule.number);
-    let mut ranges = vec![Range {
-        start: 0,
-        answer: vec![others],
-    }];
-    for rule in sorted {
-        extend(&mut ranges, rule.number, answer(rule));
-        extend(&mut ranges, rule.number + 1, vec![others]);
-    }
-    ranges
-}
-
-fn extend(ranges: &mut Vec<Range>, start: u32, answer: Filter) {
-    let same = |one: &Filter| one.len() == 1 && answer.len() == 1 && one[0].k == answer[0].k;
-    if ranges.last().is_some_and(|last| last.start == start) {
-        ranges.pop();
-    }
-    if !ranges.last().is_some_and(|last| same(&last.answer)) {
-        ranges.push(Range { start, answer });
-    }
-}
-
-fn search(ranges: &[Range]) -> Filter {
-    if let [only] = ranges {
-        return only.answer.clone();
-    }
-    let (low, high) = ranges.split_at(ranges.len() / 2);
-    let (below, above) = (search(low), search(high));
-    let mut tree = vec![jump(IF_AT_LEAST, high[0].start, below.len(), 0)];
-    tree.extend(below);
-    tree.extend(above);
-    tree
-}
-
-fn answer(rule: &Rule) -> Filter {
-    let verdict = match rule.verdict {
-        Verdict::Allow => ALLOW,
-        Verdict::Deny => DENY,
-        Verdict::Absent => ABSENT,
+fn call(rule: &Rule) -> Call {
+    let answer = rule.verdict.answer();
+    let alternative = |conditions: &&[Condition]| Alternative {
+        conditions: conditions.to_vec(),
+        answer,
     };
-    if rule.when.is_empty() {
-        return vec![verdict];
+    Call {
+        number: rule.number,
+        alternatives: rule.when.iter().map(alternative).collect(),
+        otherwise: if rule.when.is_empty() { answer } else { DENY },
     }
-    let mut answer: Filter = rule.when.iter().flat_map(|all| alternative(all, verdict)).collect();
-    answer.push(DENY);
-    answer
 }
 
-/// Gives `verdict` where all conditions hold, and falls through to what follows where one does not.
-fn alternative(all: &[Condition], verdict: Instruction) -> Filter {
-    let mut steps = Vec::new();
-    for (index, condition) in all.iter().enumerate() {
-        let rest = 2 * (all.len() - index - 1) + 1;
-        steps.push(plain(LOAD, ARGUMENTS + 8 * condition.argument));
-        steps.push(match condition.test {
-            Test::Equals(value) => jump(IF_EQUAL, value, 0, rest),
-            Test::NoneOf(bits) => jump(IF_ANY_BIT, bits, rest, 0),
-            Test::SomeOf(bits) => jump(IF_ANY_BIT, bits, 0, rest),
-        });
-    }
-    steps.push(verdict);
-    steps
+/// What a process of ours does for itself: it never gets out of the filter again, nor does any thread that it makes from here on.
+pub fn confine(rules: &[Rule]) -> Result<(), Errno> {
+    rustix::thread::set_no_new_privs(true)?;
+    attach(&compile(rules))
 }
 
 /// Holds for this process and all it becomes; `no_new_privs` must be set. Neither allocates nor locks.

@@ -1,51 +1,86 @@
-use super::simulate::{ALLOWED, MISSING, expected, run};
+use super::simulate::{check_says_what_is_listed, expected, run};
 use super::*;
 use proptest::prelude::*;
 
-fn test() -> impl Strategy<Value = Test> {
+/// Small ones meet each other, large ones have a high word.
+fn value() -> impl Strategy<Value = u64> {
     prop_oneof![
-        (0u32..4).prop_map(Test::Equals),
-        (0u32..16).prop_map(Test::NoneOf),
-        (0u32..16).prop_map(Test::SomeOf),
+        0u64..8,
+        (0u64..3, 0u64..3).prop_map(|(high, low)| high << 32 | low),
+        any::<u64>()
     ]
 }
 
-/// Kept for good, as those of a real list are.
-fn leaked<T: std::fmt::Debug + 'static>(
-    strategy: impl Strategy<Value = T>,
-    count: std::ops::Range<usize>,
-) -> impl Strategy<Value = &'static [T]> {
-    prop::collection::vec(strategy, count).prop_map(|items| &*items.leak())
+fn test() -> impl Strategy<Value = Test> {
+    prop_oneof![
+        (value(), value()).prop_map(|(mask, value)| Test::Masked { mask, value }),
+        (value(), any::<bool>()).prop_map(|(value, whole)| Test::Masked {
+            mask: if whole { u64::MAX } else { 0xffff_ffff },
+            value
+        }),
+        value().prop_map(Test::AtLeast),
+        value().prop_map(Test::Above),
+    ]
 }
 
-fn rule() -> impl Strategy<Value = Rule> {
-    let condition = (0u32..6, test()).prop_map(|(argument, test)| Condition { argument, test });
-    let when = leaked(leaked(condition, 1..3), 0..3);
-    let verdict = prop_oneof![Just(Verdict::Allow), Just(Verdict::Deny), Just(Verdict::Absent)];
-    (0u32..300, verdict, when).prop_map(|(number, verdict, when)| Rule {
-        name: "",
+fn alternative() -> impl Strategy<Value = Alternative> {
+    let condition = (0u32..6, test(), any::<bool>());
+    let conditions = prop::collection::vec(
+        condition.prop_map(|(argument, test, holds)| Condition { argument, test, holds }),
+        0..7,
+    );
+    (conditions, answer()).prop_map(|(conditions, answer)| Alternative { conditions, answer })
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    prop::sample::select(vec![ALLOW, DENY, ABSENT, KILL])
+}
+
+fn calls() -> impl Strategy<Value = Vec<Call>> {
+    let call = (0u32..300, prop::collection::vec(alternative(), 0..4), answer());
+    let call = call.prop_map(|(number, alternatives, otherwise)| Call {
         number,
-        verdict,
-        when,
-    })
-}
-
-fn list() -> impl Strategy<Value = Vec<Rule>> {
-    prop::collection::vec(rule(), 0..24).prop_map(|mut rules| {
-        rules.sort_by_key(|rule| rule.number);
-        rules.dedup_by_key(|rule| rule.number);
-        rules
+        alternatives,
+        otherwise,
+    });
+    prop::collection::vec(call, 0..60).prop_map(|mut calls| {
+        calls.sort_by_key(|call| call.number);
+        calls.dedup_by_key(|call| call.number);
+        calls
     })
 }
 
 proptest! {
     #[test]
-    fn every_call_is_answered_as_listed(rules in list(), arguments in prop::array::uniform6(0u64..20)) {
-        let filter = compile(&rules);
-        for number in (0..302).chain([0x4000_0000, 0x4000_0001, u32::MAX]) {
-            prop_assert_eq!(run(&filter, AUDIT_ARCH_X86_64, number, arguments), expected(&rules, number, arguments));
+    fn every_call_is_answered_as_it_says(calls in calls(), otherwise in answer(), arguments in prop::array::uniform6(value())) {
+        // A filter that is too long is refused; up to there it is right, however far its branches go.
+        if let Ok(filter) = program(calls.clone(), otherwise) {
+            for number in (0..302).chain([0x4000_0000, 0x4000_0001, u32::MAX]) {
+                let wanted = expected(&calls, otherwise, number, arguments);
+                prop_assert_eq!(run(&filter, AUDIT_ARCH_X86_64, number, arguments), wanted);
+            }
         }
     }
+}
+
+#[test]
+fn a_filter_that_the_kernel_would_not_take_is_refused() {
+    let condition = Condition {
+        argument: 0,
+        test: Test::AtLeast(1 << 40),
+        holds: true,
+    };
+    let alternative = Alternative {
+        conditions: vec![condition; 6],
+        answer: ALLOW,
+    };
+    let call = |number| Call {
+        number,
+        alternatives: vec![alternative.clone(); 4],
+        otherwise: DENY,
+    };
+    assert!(program((0..30).map(call).collect(), DENY).is_ok());
+    assert!(program((0..40).map(call).collect(), DENY).is_err());
 }
 
 const READ: Rule = Rule {
@@ -56,21 +91,15 @@ const READ: Rule = Rule {
 };
 
 #[test]
-fn what_is_not_listed_is_missing() {
-    let filter = compile(&[READ]);
-    assert_eq!(
-        [0, 1].map(|number| run(&filter, AUDIT_ARCH_X86_64, number, [0; 6])),
-        [ALLOWED, MISSING]
-    );
+fn what_is_not_listed_is_missing_and_other_ways_in_are_closed() {
+    check_says_what_is_listed(&[READ], &compile(&[READ]));
 }
 
 #[test]
-fn other_architectures_are_killed() {
-    const AUDIT_ARCH_I386: u32 = 0x4000_0003;
-    assert_eq!(
-        run(&compile(&[READ]), AUDIT_ARCH_I386, 0, [0; 6]),
-        libc::SECCOMP_RET_KILL_PROCESS
-    );
+#[should_panic(expected = "call 1 with")]
+fn a_filter_that_allows_more_is_noticed() {
+    let more = Rule { number: 1, ..READ };
+    check_says_what_is_listed(&[READ], &compile(&[READ, more]));
 }
 
 #[test]

@@ -38,15 +38,19 @@ impl Program {
         }
     }
 
-    /// Returns only when no candidate could be executed, and says what was wrong with the best of them.
-    pub fn execute(self) -> Failure {
+    /// Returns only when no candidate could be executed, and says what was wrong with the best of them. `last` is done when nothing but
+    /// execve is left to do.
+    pub fn execute(mut self, last: impl FnOnce() -> Result<(), Failure>) -> Failure {
+        self.candidates.retain(|candidate| exists(candidate));
         let (args, env) = (pointers(&self.args), pointers(&self.env));
+        if let Err(failure) = last() {
+            return failure;
+        }
         let mut denied = None;
         for candidate in &self.candidates {
             // SAFETY: path, arguments and environment end with a zero, and outlive the call.
             unsafe { libc::execve(candidate.as_ptr(), args.as_ptr(), env.as_ptr()) };
             match kernel::last_errno() {
-                Errno::NOENT | Errno::NOTDIR if !exists(candidate) => {}
                 Errno::ACCESS => denied = Some(candidate),
                 errno => return self.failure(candidate, errno),
             }
@@ -92,8 +96,10 @@ fn candidates(name: &str, path: &str) -> Vec<CString> {
     path.split(':').map(|folder| c_string(&place(folder))).collect()
 }
 
+/// Or it is for execve to say why it cannot be told.
 fn exists(path: &CStr) -> bool {
-    accessat(CWD, path, Access::EXISTS, AtFlags::empty()).is_ok()
+    let found = accessat(CWD, path, Access::EXISTS, AtFlags::empty());
+    !matches!(found, Err(Errno::NOENT | Errno::NOTDIR))
 }
 
 fn c_string(text: &str) -> CString {

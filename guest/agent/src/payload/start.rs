@@ -3,7 +3,7 @@ use super::accounts::{self, User};
 use super::exec::Program;
 use super::files::{open_child_folder, open_folder};
 use super::stage::Trees;
-use super::{Ends, Walls, machine_id, privileges, rlimits, root, stdio};
+use super::{Ends, Walls, machine_id, narrow, privileges, rlimits, root, stdio};
 use crate::failure::{At, Failure};
 use crate::outcome::{EXECUTING, FAILED};
 use crate::planted::is_missing;
@@ -48,19 +48,23 @@ fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible
     enter_folder(&exec.cwd, &user).at(Step::Cwd, format_args!("cwd {}", exec.cwd))?;
     rlimits::set(exec.rlimits.unwrap_or_default().open_files).at(Step::Rlimit, "rlimits")?;
     let program = Program::new(&exec, &user);
+    let narrower = exec.filter.as_ref().map(narrow::compile).transpose()?;
     if is_missing("no-new-privs") {
         // Without it, only who has capabilities may attach a filter.
         attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
     }
-    privileges::drop(&user)?;
+    privileges::drop(&user, &exec.capabilities)?;
     if !is_missing("seccomp") && !is_missing("no-new-privs") {
         attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
     }
     if is_missing("descriptors") {
         let _ = rustix::io::dup(&ends.request).map(std::mem::forget);
     }
-    rustix::io::write(&ends.outcome, &[EXECUTING]).at(Step::Exec, "announce")?;
-    Err(program.execute())
+    // Behind the client's own filter only the execve is sure to be allowed.
+    Err(program.execute(|| {
+        rustix::io::write(&ends.outcome, &[EXECUTING]).at(Step::Exec, "announce")?;
+        narrower.map_or(Ok(()), |filter| attach(&filter).at(Step::Seccomp, "the client's filter"))
+    }))
 }
 
 /// Everything that takes time and is the same for every program.

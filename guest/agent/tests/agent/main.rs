@@ -3,6 +3,7 @@ mod attacks;
 mod figures;
 mod host;
 mod images;
+mod narrow;
 mod outcomes;
 mod probe;
 mod protocol;

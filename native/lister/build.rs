@@ -1,0 +1,3 @@
+fn main() {
+    caisson_seccomp::generate("seccomp.json");
+}
