@@ -42,7 +42,10 @@ test('half a TLS, a missing file, a weak token', () => {
   assert.throws(() => parse('--tls-cert', pem), /go together/)
   assert.throws(() => parse('--token-file', join(folder, 'none')), /cannot be read/)
   assert.throws(() => parse('--token-file', file('short', 'short')), /16 to 4,096/)
-  assert.throws(() => parse('--token-file', file('odd', 'a-token-of-some-length ci CAP_SYS_ADMIN')), /line 1 grants CAP_SYS_ADMIN, which no run can have/)
+  assert.throws(
+    () => parse('--token-file', file('odd', 'a-token-of-some-length ci CAP_SYS_ADMIN')),
+    /line 1 grants CAP_SYS_ADMIN, which no run can have/,
+  )
 })
 
 test('addresses', () => {

@@ -96,13 +96,20 @@ export async function targets(): Promise<Record<string, Target>> {
     },
     seccomp: {
       seeds: [
-        json({ defaultAction: 'SCMP_ACT_ALLOW', syscalls: [{ names: ['read', 'ptrace'], action: 'SCMP_ACT_ERRNO', errnoRet: 1 }] }),
+        json({
+          defaultAction: 'SCMP_ACT_ALLOW',
+          syscalls: [{ names: ['read', 'ptrace'], action: 'SCMP_ACT_ERRNO', errnoRet: 1 }],
+        }),
         json({
           defaultAction: 'SCMP_ACT_KILL_PROCESS',
           architectures: ['SCMP_ARCH_X86_64'],
           syscalls: [
             { names: ['execve'], action: 'SCMP_ACT_ALLOW' },
-            { names: ['socket'], action: 'SCMP_ACT_ALLOW', args: [{ index: 0, value: 2, valueTwo: 2, op: 'SCMP_CMP_MASKED_EQ' }] },
+            {
+              names: ['socket'],
+              action: 'SCMP_ACT_ALLOW',
+              args: [{ index: 0, value: 2, valueTwo: 2, op: 'SCMP_CMP_MASKED_EQ' }],
+            },
           ],
         }),
       ],

@@ -52,7 +52,12 @@ const refused: [name: string, spec: Partial<RunSpec>, field: string, words?: Reg
   ['too few files', { limits: { openFiles: 7 } }, 'spec.limits.open_files', /8/],
   ['more files than there are', { limits: { openFiles: 2 ** 30 } }, 'spec.limits.open_files'],
   ['a seccomp profile that is no JSON', { seccomp: '{' }, 'spec.seccomp', /JSON/],
-  ['a seccomp profile with an unknown action', { seccomp: '{"defaultAction":"NO"}' }, 'spec.seccomp.defaultAction', /SCMP_ACT_ALLOW/],
+  [
+    'a seccomp profile with an unknown action',
+    { seccomp: '{"defaultAction":"NO"}' },
+    'spec.seccomp.defaultAction',
+    /SCMP_ACT_ALLOW/,
+  ],
   ['a seccomp profile of 65 KiB', { seccomp: ' '.repeat(65 << 10) }, 'spec.seccomp', /65,?536/],
   ['a capability that no run can have', { capabilities: ['CAP_SYS_ADMIN'] }, 'spec.capabilities[0]', /CAP_CHOWN/],
   ['a priority below 0', { priority: -1 }, 'spec.priority', /1,?000,?000/],

@@ -25,15 +25,24 @@ fn narrowed(request: Exec, otherwise: Option<Answer>, rules: Vec<FilterRule>) ->
 #[test]
 fn a_filter_takes_away_and_gives_nothing() {
     let rules = vec![
-        rule(&[libc::SYS_mkdir, libc::SYS_mkdirat], answer(Action::Errno, libc::EDQUOT as u32)),
+        rule(
+            &[libc::SYS_mkdir, libc::SYS_mkdirat],
+            answer(Action::Errno, libc::EDQUOT as u32),
+        ),
         rule(&[libc::SYS_uname], answer(Action::KillProcess, 0)),
         rule(&[libc::SYS_unshare, libc::SYS_mount], answer(Action::Allow, 0)),
     ];
-    let script = sh("mkdir /d; uname; echo $?; unshare -U true; mount -t tmpfs none /tmp; grep Seccomp_filters /proc/self/status");
+    let script =
+        sh("mkdir /d; uname; echo $?; unshare -U true; mount -t tmpfs none /tmp; grep Seccomp_filters /proc/self/status");
     let outcome = Sandbox::new().run(narrowed(script, answer(Action::Allow, 0), rules));
     assert_eq!(outcome.out(), "159\nSeccomp_filters:\t2\n", "{}", outcome.err());
     assert!(outcome.err().contains("quota exceeded"), "{}", outcome.err());
-    assert_eq!(outcome.err().matches("not permitted").count(), 1, "unshare: {}", outcome.err());
+    assert_eq!(
+        outcome.err().matches("not permitted").count(),
+        1,
+        "unshare: {}",
+        outcome.err()
+    );
 }
 
 #[test]
@@ -46,7 +55,10 @@ fn a_start_that_fails_behind_a_filter_that_lets_it_say_nothing_is_the_programs_e
 #[test]
 fn a_filter_that_is_none_starts_nothing() {
     let failed = Sandbox::new().start(narrowed(sh("true"), None, vec![])).unwrap_err();
-    assert_eq!((failed.step(), failed.message.as_str()), (Step::Request, "filter: an answer is missing"));
+    assert_eq!(
+        (failed.step(), failed.message.as_str()),
+        (Step::Request, "filter: an answer is missing")
+    );
 }
 
 const SETS: &str = "grep ^Cap /proc/self/status | cut -f 2";
