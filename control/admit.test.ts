@@ -69,6 +69,15 @@ describe('checkCapacity', () => {
       { field: 'spec.limits.open_files', description: 'is 30000, no living worker gives more than 20000' },
     ])
   })
+  test('a disk rate, where one can keep it', () => {
+    const unable = worker('c', { ...container, diskRateUnavailable: 'cgroup v1' })
+    const asked = { diskBytesPerSecond: 65_536 }
+    assert.deepEqual(check(asked, [unable]), [
+      { field: 'spec.limits.disk_bytes_per_second', description: 'cannot be kept by any living worker (c: cgroup v1)' },
+    ])
+    assert.deepEqual(check(asked, [unable, worker('a', container)]), [])
+    assert.deepEqual(check({}, [unable]), [])
+  })
   test('what no single one gives', () => {
     const [violation] = check({ cpuMillis: 4_000, memoryBytes: 4 * 2 ** 30 }, [small, large])
     assert.equal(violation?.field, 'spec.limits')

@@ -1,7 +1,7 @@
 // Where a run can go: isolation asked for, against what the living workers offer. Pure.
 
 import type { QueueName } from '../proto/job.js'
-import { type AllLimits, limitRules, type Maxima } from '../proto/limits.js'
+import { type AllLimits, diskRateOf, limitRules, type Maxima } from '../proto/limits.js'
 import { caisson } from '../proto/messages.js'
 import { Refusal, type Violation } from '../proto/reason.js'
 
@@ -31,8 +31,20 @@ export function checkCapacity(limits: AllLimits, queue: QueueName, workers: Work
     if (limits[name] <= most) return []
     return [{ field, description: `is ${limits[name]}, no living worker gives more than ${most}` }]
   })
+  each.push(...checkDiskRate(limits, queue, workers))
   if (each.length > 0 || maxima.some((maximum) => fits(limits, maximum))) return each
   return [{ field: 'spec.limits', description: 'no single living worker gives all of them together' }]
+}
+
+function checkDiskRate(limits: AllLimits, queue: QueueName, workers: Worker[]): Violation[] {
+  if (diskRateOf(limits) === undefined) return []
+  const why = workersOf(queue, workers).map(({ workerId, offers }) => {
+    const offer = offers?.find((offer) => serves(offer, queue))
+    return offer?.diskRateUnavailable ? `${workerId}: ${offer.diskRateUnavailable}` : undefined
+  })
+  if (why.includes(undefined)) return []
+  const told = why.slice(0, mostReasons).join('; ')
+  return [{ field: 'spec.limits.disk_bytes_per_second', description: `cannot be kept by any living worker (${told})` }]
 }
 
 /** The least that every default is lowered to: what the largest worker gives. */

@@ -171,6 +171,7 @@ describe('resolveLimits', () => {
       wallMs: 60_000,
       cpuMs: 60_000,
       openFiles: 1_024,
+      diskBytesPerSecond: 2 ** 50,
     })
   })
 
@@ -188,7 +189,12 @@ describe('resolveLimits', () => {
 
   test('everything is set, within its range', () => {
     const some = fc.record(
-      Object.fromEntries(limitRules.map(({ name, least, most }) => [name, fc.integer({ min: least, max: most })])),
+      Object.fromEntries(
+        limitRules.map(({ name, least, most }) => [
+          name,
+          fc.maxSafeInteger().map((value) => least + (Math.abs(value) % (most - least + 1))),
+        ]),
+      ),
       { requiredKeys: [] },
     )
     fc.assert(

@@ -12,7 +12,16 @@ export interface LimitRule {
   readonly fallback: number | undefined
 }
 
-export type LimitName = 'cpuMillis' | 'memoryBytes' | 'pids' | 'diskBytes' | 'outputBytes' | 'wallMs' | 'cpuMs' | 'openFiles'
+export type LimitName =
+  | 'cpuMillis'
+  | 'memoryBytes'
+  | 'pids'
+  | 'diskBytes'
+  | 'outputBytes'
+  | 'wallMs'
+  | 'cpuMs'
+  | 'openFiles'
+  | 'diskBytesPerSecond'
 
 export type AllLimits = Record<LimitName, number>
 
@@ -39,7 +48,12 @@ export const limitRules: readonly LimitRule[] = [
   rule('wallMs', 'wall_ms', 1, week, 60_000),
   rule('cpuMs', 'cpu_ms', 1, week),
   rule('openFiles', 'open_files', 8, 1_048_576, 1_024),
+  rule('diskBytesPerSecond', 'disk_bytes_per_second', 64 << 10, PiB, PiB),
 ]
+
+/** Undefined: as fast as the machine is. */
+export const diskRateOf = ({ diskBytesPerSecond }: caisson.v1.ILimits): number | undefined =>
+  diskBytesPerSecond == null || diskBytesPerSecond >= PiB ? undefined : diskBytesPerSecond
 
 /** Highest values a run may ask for; a limit that is not named has its rule's maximum only. */
 export type Maxima = Partial<AllLimits>

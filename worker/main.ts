@@ -25,7 +25,7 @@ import { ImageFolders } from './image/sources/folders.js'
 import { log } from './log.js'
 import { Machines } from './machines.js'
 import { Presence } from './presence.js'
-import { probeMaximum } from './probe.js'
+import { probeDiskRate, probeMaximum } from './probe.js'
 import { Intake } from './queue.js'
 import { containersOf, prepareContainer, readyContainers } from './sandbox/container.js'
 import { Pool } from './sandbox/pool.js'
@@ -75,7 +75,8 @@ async function main(config: Config): Promise<void> {
     log,
   }
   const machines = new Machines(host, config, launcherPath, open, () => presence?.tell())
-  const offers = () => [containerOffer(host), machines.offer]
+  const diskRateUnavailable = await probeDiskRate()
+  const offers = () => [containerOffer(host, diskRateUnavailable), machines.offer]
   const living = new Presence(host, new Workers(redis), await probeMaximum(config), offers)
   presence = living
   const desk = new ErrandDesk(new Errands(redis, tail), new ImageErrands(images, credentials, log), log)
@@ -101,10 +102,11 @@ async function main(config: Config): Promise<void> {
   await intake.serve()
 }
 
-const containerOffer = ({ pool }: Host): caisson.v1.IBackendOffer => ({
+const containerOffer = ({ pool }: Host, diskRateUnavailable: string): caisson.v1.IBackendOffer => ({
   backend: caisson.v1.Backend.BACKEND_CONTAINER,
   counts: true,
   unavailable: pool.problem ?? '',
+  diskRateUnavailable,
 })
 
 async function openImages({ state, images, storeBytes, layerLimits, registries }: Config, launcherPath: string): Promise<Images> {

@@ -1,5 +1,6 @@
 // What this worker's host can give to one run at the most.
 import { readFile, statfs } from 'node:fs/promises'
+import { join } from 'node:path'
 import type { caisson } from '../proto/messages.js'
 import { type Config, cores } from './config.js'
 
@@ -18,6 +19,17 @@ export async function probeMaximum({ cpuMillis, memoryBytes, state }: Config): P
     cpuMs: weekMs,
     openFiles: Math.min(await openFilesLimit(), 1_048_576),
   }
+}
+
+/** Why a container's disk rate cannot be kept here; empty where it can. It takes the v2 tree with the io controller, as the launcher uses it. */
+export async function probeDiskRate(): Promise<string> {
+  const line = (await readFile('/proc/self/mountinfo', 'utf8')).split('\n').find((line) => / - cgroup2 /.test(line))
+  const [, , , , folder = ''] = line?.split(' ') ?? []
+  const controllers = await readFile(join(folder, 'cgroup.controllers'), 'utf8').catch(() => '')
+  const missing = ['memory', 'pids', 'cpu', 'io'].filter((name) => !controllers.trim().split(' ').includes(name))
+  return missing.length === 0
+    ? ''
+    : `no cgroup v2 with ${missing.join(', ')}: v1 does not slow down writes through the page cache`
 }
 
 /** Scratch disks are sparse files below the state folder: they can hold what is free there. */

@@ -16,6 +16,7 @@ export interface SpecFlags extends RegistryFlags {
   timeout?: number
   cpuTime?: number
   openFiles?: number
+  diskRate?: number
   env?: Record<string, string>
   cwd?: string
   user?: string
@@ -39,6 +40,7 @@ export function addSpecFlags(command: Command): Command {
     .option('--memory <size>', 'memory, e.g. 512M (default 256M)', parseSize)
     .option('--pids <n>', 'processes and threads (default 128)', parseCount)
     .option('--disk <size>', 'bytes written to the file system (default 1G)', parseSize)
+    .option('--disk-rate <size>', 'bytes a second, read and written each (default: as fast as the machine is)', parseSize)
     .option('--output <size>', 'stdout and stderr together (default 16M)', parseSize)
     .option('--timeout <duration>', 'wall time, e.g. 90, 1.5s, 2m (default 60s)', parseDuration)
     .option('--cpu-time <duration>', 'cpu time of all processes (default: timeout x cpu)', parseDuration)
@@ -87,6 +89,7 @@ function limitsOf(flags: SpecFlags): Limits {
     wallMs: flags.timeout,
     cpuMs: flags.cpuTime,
     openFiles: flags.openFiles,
+    diskBytesPerSecond: flags.diskRate,
   })
 }
 

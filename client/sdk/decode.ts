@@ -139,6 +139,7 @@ export function readWorker(worker: caisson.v1.IWorker): Worker {
       unavailable: offer.unavailable ?? '',
       guest: offer.guest ?? '',
       limitation: offer.limitation ?? '',
+      diskRateUnavailable: offer.diskRateUnavailable ?? '',
     })),
     maximum: readLimits(worker.maximum ?? {}),
     cpuMillisFree: worker.cpuMillisFree ?? 0,

@@ -76,6 +76,8 @@ export interface Limits {
   cpuMs?: number
   /** RLIMIT_NOFILE, 8 to 1,048,576; default 1,024. */
   openFiles?: number
+  /** Rate of reading and of writing the run's own disk, each; from 64 KiB. Default: as fast as the machine is. */
+  diskBytesPerSecond?: number
 }
 
 /** Where an attempt ran. */
@@ -190,4 +192,6 @@ export interface BackendOffer {
   limitation: string
   /** Of a microVM: its kernel and its VMM. */
   guest: string
+  /** Why limits.diskBytesPerSecond cannot be kept; empty when it can. */
+  diskRateUnavailable: string
 }

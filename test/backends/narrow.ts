@@ -13,7 +13,7 @@ const profile = {
   architectures: ['SCMP_ARCH_X86_64'],
   syscalls: [
     { names: ['mkdir', 'mkdirat'], action: 'SCMP_ACT_ERRNO', errnoRet: 122 },
-    { names: ['uname'], action: 'SCMP_ACT_KILL_PROCESS' },
+    { names: ['symlink', 'symlinkat'], action: 'SCMP_ACT_KILL_PROCESS' },
     { names: ['kill'], action: 'SCMP_ACT_ERRNO', args: [{ index: 1, value: 10, op: 'SCMP_CMP_EQ' }] },
     { names: ['unshare', 'mount'], action: 'SCMP_ACT_ALLOW' },
   ],
@@ -24,7 +24,7 @@ export const narrow: Case[] = [
     name: 'a profile of the client takes away, and gives nothing',
     spec: {
       seccomp: JSON.stringify(profile),
-      args: sh('mkdir /d; uname; echo $?; kill -10 $$ || kill -0 $$ && echo kept; unshare -U true || echo still denied'),
+      args: sh('mkdir /d; ln -s a /b; echo $?; kill -10 $$ || kill -0 $$ && echo kept; unshare -U true || echo still denied'),
     },
     expect: (finished) => {
       says('159\nkept\nstill denied')(finished)

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
+import type { CaissonError } from '../../client/sdk/error.js'
 import { finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { busybox } from '../harness/images.js'
@@ -34,6 +35,40 @@ test('a VMM has no rights, sees no files but its own, and is limited', { timeout
   await expectLimits(pid)
   await caisson.cancel(runId)
   assert.equal((await finished).verdict.outcome, 'CANCELLED')
+})
+
+const rate = 2 * mib
+/** What only its page cache took is on no disk yet. */
+const slowly = {
+  image: busybox,
+  args: ['sh', '-c', 'dd if=/dev/zero of=/f bs=1M count=8 && sync'],
+  limits: { diskBytesPerSecond: rate },
+}
+
+test('the disk of a machine is as slow as the run was told', { timeout: 120_000 }, async () => {
+  const { verdict } = await finish(real.caisson.run({ ...slowly, isolation: 'MICROVM_REQUIRED' }))
+  assert.equal(verdict.outcome, 'EXITED', verdict.message)
+  // Less what the throttle lets through at once.
+  assert.ok((verdict.usage.wallUs ?? 0) > (7 * mib * 1e6) / rate, `8 MiB in ${verdict.usage.wallUs} us`)
+})
+
+test('a rate of a disk that a container could not keep is refused', async () => {
+  const offers = await knownOffers(real.caisson)
+  const why = offers.find(({ backend }) => backend === 'container')?.diskRateUnavailable
+  const submitted = real.caisson.run({ ...slowly, isolation: 'CONTAINER' })
+  if (why === '') {
+    const { verdict } = await finish(submitted)
+    assert.ok((verdict.usage.wallUs ?? 0) > (7 * mib * 1e6) / rate, `8 MiB in ${verdict.usage.wallUs} us`)
+    return
+  }
+  await assert.rejects(finish(submitted), (error: CaissonError) => {
+    assert.deepEqual(
+      error.violations.map(({ field }) => field),
+      ['spec.limits.disk_bytes_per_second'],
+    )
+    assert.match(error.message, /cgroup v2/)
+    return true
+  })
 })
 
 function expectNoRights(status: string): void {

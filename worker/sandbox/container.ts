@@ -6,7 +6,7 @@ import { AgentClient } from '../agent/client.js'
 import { Deferred } from '../deferred.js'
 import { within } from '../within.js'
 import { LauncherConnection, LauncherFailed, LauncherLost } from './launcher.js'
-import { startOf } from './limits.js'
+import { startOfContainer } from './limits.js'
 import type { Pool } from './pool.js'
 import type { Sandbox, Sandboxes } from './sandbox.js'
 
@@ -73,7 +73,7 @@ class Container implements Sandbox {
   /** Mount and record at once, for neither needs the other; and the agent waits for the mount by itself. */
   async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string, record: () => Promise<void>): Promise<void> {
     this.#hostname = hostname
-    this.#started = answered(this.#launcher.ask({ start: startOf(layerKeys, limits) }, 'started'), 'Start')
+    this.#started = answered(this.#launcher.ask({ start: startOfContainer(layerKeys, limits) }, 'started'), 'Start')
     this.#started.catch((error) => this.#lost.reject(error))
     await record()
   }

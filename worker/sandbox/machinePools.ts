@@ -82,7 +82,7 @@ export class MachinePools implements Sandboxes {
   }
 
   #withDisks(shape: Shape, disks: Disks): Pool<MicroVm> {
-    const key = [shapeKey(shape), disks.diskBytes, ...disks.layerKeys].join(' ')
+    const key = [shapeKey(shape), disks.diskBytes, disks.diskBytesPerSecond ?? '', ...disks.layerKeys].join(' ')
     return this.#kind(key, shape, async () => {
       const machine = await this.#start(shape)
       try {

@@ -24,19 +24,40 @@ export const restoring: readonly Step[] = [
 ]
 
 /** The guest sees the new sizes when it looks again. */
-export function attaching({ layerKeys, diskBytes }: Disks): Step[] {
-  const layers = layerKeys.flatMap((layer, index) => exchange(index + 1, { layer }, { 'read-only': true }))
-  return [...exchange(0, { scratchBytes: diskBytes }, { 'read-only': false, discard: 'unmap' }), ...layers]
+export function attaching({ layerKeys, diskBytes, diskBytesPerSecond }: Disks): Step[] {
+  const layers = layerKeys.flatMap((layer, index) => [
+    ...opening(index + 1, { layer }, readOnly),
+    exchange(index + 1, `file${index + 1}`, readOnly),
+  ])
+  const slow = diskBytesPerSecond === undefined ? [] : slowing(diskBytesPerSecond)
+  const behind = diskBytesPerSecond === undefined ? 'file0' : 'slow0'
+  return [...opening(0, { scratchBytes: diskBytes }, writable), ...slow, exchange(0, behind, writable), ...layers]
 }
 
-function exchange(disk: number, file: { layer: string } | { scratchBytes: number }, access: object): Step[] {
+const readOnly = { 'read-only': true }
+const writable = { 'read-only': false, discard: 'unmap' }
+
+function opening(disk: number, file: { layer: string } | { scratchBytes: number }, access: object): Step[] {
   const filename = `/dev/fdset/${disk}`
   return [
     { execute: 'add-fd', arguments: { 'fdset-id': disk }, file },
     { execute: 'blockdev-add', arguments: { driver: 'file', 'node-name': `file${disk}`, filename, locking: 'off', ...access } },
+  ]
+}
+
+/** Disk 0 at the rate that the run was given. */
+function slowing(bytesPerSecond: number): Step[] {
+  const limits = { 'bps-read': bytesPerSecond, 'bps-write': bytesPerSecond }
+  return [
+    { execute: 'object-add', arguments: { 'qom-type': 'throttle-group', id: 'rate', limits } },
     {
-      execute: 'blockdev-reopen',
-      arguments: { options: [{ driver: 'raw', 'node-name': `disk${disk}`, file: `file${disk}`, ...access }] },
+      execute: 'blockdev-add',
+      arguments: { driver: 'throttle', 'node-name': 'slow0', 'throttle-group': 'rate', file: 'file0', ...writable },
     },
   ]
 }
+
+const exchange = (disk: number, file: string, access: object): Step => ({
+  execute: 'blockdev-reopen',
+  arguments: { options: [{ driver: 'raw', 'node-name': `disk${disk}`, file, ...access }] },
+})

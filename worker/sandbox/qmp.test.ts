@@ -49,6 +49,7 @@ const conversations: Record<string, readonly Step[]> = {
   save: saving,
   restore: restoring,
   attach: attaching({ layerKeys, diskBytes: 1 << 30 }),
+  'attach-slow-disk': attaching({ layerKeys: [], diskBytes: 1 << 30, diskBytesPerSecond: 1 << 20 }),
 }
 
 for (const [name, talk] of Object.entries(conversations)) {

@@ -1,4 +1,5 @@
 // Of which machines there are templates: a run gets the smallest that has room for it.
+import { diskRateOf } from '../../proto/limits.js'
 import type { caisson } from '../../proto/messages.js'
 import type { Share } from '../capacity.js'
 import { startOf } from './limits.js'
@@ -26,7 +27,12 @@ export function shapeOf(limits: caisson.v1.ILimits, layers: number): Shape {
 
 /** A layer that comes twice shows as it does at its topmost place alone, and takes one disk. */
 export function disksOf(layerKeys: readonly string[], limits: caisson.v1.ILimits): Disks {
-  return { layerKeys: [...new Set(layerKeys.toReversed())].reverse(), diskBytes: startOf([], limits).diskBytes }
+  const diskBytesPerSecond = diskRateOf(limits)
+  return {
+    layerKeys: [...new Set(layerKeys.toReversed())].reverse(),
+    diskBytes: startOf([], limits).diskBytes,
+    ...(diskBytesPerSecond !== undefined && { diskBytesPerSecond }),
+  }
 }
 
 export const shapeKey = ({ cpus, memoryBytes, disks }: Shape) => `${cpus}/${memoryBytes / mib}/${disks}`

@@ -28,6 +28,8 @@ export interface Disks {
   /** Oldest first. */
   layerKeys: readonly string[]
   diskBytes: number
+  /** Of the scratch disk, reading and writing each; undefined: as fast as the machine is. */
+  diskBytesPerSecond?: number
 }
 
 /** A descriptor that goes along with what a VMM is told. */

@@ -124,6 +124,12 @@ impl Walls for Sandbox {
             let asked = self.launcher.scratches.make(&name, start.disk_bytes, self.uids.first)?;
             self.unused = Some(std::mem::replace(&mut self.scratch, asked));
         }
+        if let Some(rate) = start.disk_bytes_per_second {
+            let device = self.scratch.disk().device()?;
+            self.launcher
+                .cgroups
+                .limit_disk(&self.id, &self.group.payload, device, rate)?;
+        }
         self.layers = start
             .layers
             .iter()

@@ -19,6 +19,7 @@ const MILLISECONDS: RangeInclusive<u64> = 1..=604_800_000;
 const CPU_MILLIS: RangeInclusive<u64> = 10..=1_000_000;
 const LAYER_BYTES: RangeInclusive<u64> = 1..=1 << 40;
 pub const LAYER_ENTRIES: RangeInclusive<u64> = 1..=100_000_000;
+const BYTES_PER_SECOND: RangeInclusive<u64> = 1..=1 << 50;
 const PIDS: RangeInclusive<u64> = 1..=4_194_304;
 
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Start {
     pub disk_bytes: u64,
     pub cpu_ms: u64,
     pub wall_ms: u64,
+    /// Of the scratch disk, reading and writing each.
+    pub disk_bytes_per_second: Option<u64>,
 }
 
 pub fn disk_bytes(prepare: &launch::Prepare) -> Result<u64, Failure> {
@@ -46,6 +49,10 @@ impl Start {
             disk_bytes: within("start.disk_bytes", start.disk_bytes, DISK_BYTES)?,
             cpu_ms: within("start.cpu_ms", start.cpu_ms, MILLISECONDS)?,
             wall_ms: within("start.wall_ms", start.wall_ms, MILLISECONDS)?,
+            disk_bytes_per_second: start
+                .disk_bytes_per_second
+                .map(|rate| within("start.disk_bytes_per_second", rate, BYTES_PER_SECOND))
+                .transpose()?,
         })
     }
 }

@@ -29,11 +29,11 @@ fn a_filter_takes_away_and_gives_nothing() {
             &[libc::SYS_mkdir, libc::SYS_mkdirat],
             answer(Action::Errno, libc::EDQUOT as u32),
         ),
-        rule(&[libc::SYS_uname], answer(Action::KillProcess, 0)),
+        rule(&[libc::SYS_symlink, libc::SYS_symlinkat], answer(Action::KillProcess, 0)),
         rule(&[libc::SYS_unshare, libc::SYS_mount], answer(Action::Allow, 0)),
     ];
     let script =
-        sh("mkdir /d; uname; echo $?; unshare -U true; mount -t tmpfs none /tmp; grep Seccomp_filters /proc/self/status");
+        sh("mkdir /d; ln -s a /b; echo $?; unshare -U true; mount -t tmpfs none /tmp; grep Seccomp_filters /proc/self/status");
     let outcome = Sandbox::new().run(narrowed(script, answer(Action::Allow, 0), rules));
     assert_eq!(outcome.out(), "159\nSeccomp_filters:\t2\n", "{}", outcome.err());
     assert!(outcome.err().contains("quota exceeded"), "{}", outcome.err());

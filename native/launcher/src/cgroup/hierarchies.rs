@@ -1,7 +1,7 @@
 //! Which hierarchies this machine has: one probe decides between v1 and v2 for everything.
 use super::folder::Folder;
 use super::group::Group;
-use super::{Cgroup, v2};
+use super::{Cgroup, v1, v2};
 use crate::mounts;
 use crate::step::{At, Failure, Step};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -45,6 +45,19 @@ impl Hierarchies {
 
     pub fn group(&'static self, id: &str) -> Result<Group, Failure> {
         Group::make(&self.base, id)
+    }
+
+    /// Rate of a sandbox's payload, of reading and of writing a block device, each. The controller is handed down to it only where a run asks
+    /// for it: with it, the kernel accounts for what others write back too.
+    pub fn limit_disk(&self, id: &str, payload: &Cgroup, device: u64, bytes_per_second: u64) -> Result<(), Failure> {
+        if self.version() == Version::V1 {
+            return v1::limit_disk();
+        }
+        let file = "cgroup.subtree_control";
+        self.roots.unified().write(file, "+io")?;
+        self.base.unified().write(file, "+io")?;
+        self.base.unified().write(&format!("{id}/{file}"), "+io")?;
+        v2::limit_disk(payload, device, bytes_per_second)
     }
 
     /// Ends what a dead predecessor left: its processes, then its folders.

@@ -2,6 +2,7 @@ use super::{CPU_PERIOD_US, Cgroup, Counters, Limits, OomEvent, Version};
 use crate::planted::is_missing;
 use crate::step::{At, Failure, Step};
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
+use rustix::io::Errno;
 use std::os::fd::AsRawFd;
 
 /// Buffers of TCP and UDP sockets are counted apart, and not at all before they have a limit; then a program could take what the whole
@@ -39,6 +40,12 @@ fn limit_sockets(cgroup: &Cgroup, bytes: u64) -> Result<(), Failure> {
         Err(failure) if failure.errno == libc::ENOENT => Ok(()),
         other => other,
     }
+}
+
+/// Its blkio controller knows who reads, and who writes past the page cache or waits for it; but not for whom the cache is written back. A
+/// limit that holds of some writes is none.
+pub fn limit_disk() -> Result<(), Failure> {
+    Err(Errno::OPNOTSUPP).about(Step::WriteCgroup, "disk_bytes_per_second on cgroup v1")
 }
 
 pub fn oom_event(cgroup: &Cgroup) -> Result<OomEvent, Failure> {

@@ -46,6 +46,13 @@ fn wait_for_disk_at(max: u64) -> u64 {
     max - (max / 16).min(2 << 20)
 }
 
+/// Writes through the page cache too: they are written back on behalf of who made them.
+pub fn limit_disk(cgroup: &Cgroup, device: u64, bytes_per_second: u64) -> Result<(), Failure> {
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let rate = format!("{major}:{minor} rbps={bytes_per_second} wbps={bytes_per_second}");
+    cgroup.unified().write("io.max", &rate)
+}
+
 pub fn oom_event(cgroup: &Cgroup) -> Result<OomEvent, Failure> {
     let event = OomEvent {
         fd: cgroup.unified().open_to_read("memory.events")?,
@@ -111,6 +118,13 @@ mod tests {
     fn leaves_two_mebibytes_at_most_above_where_it_waits() {
         assert_eq!(wait_for_disk_at(4 << 20), (4 << 20) - (256 << 10));
         assert_eq!(wait_for_disk_at(256 << 20), 254 << 20);
+    }
+
+    #[test]
+    fn a_disk_is_slowed_down_by_its_number() {
+        let cgroup = cgroup(&[("io.max", "")]);
+        limit_disk(&cgroup, rustix::fs::makedev(7, 300), 65_536).expect("limit");
+        assert_eq!(cgroup.unified().read("io.max").expect("file"), "7:300 rbps=65536 wbps=65536");
     }
 
     #[test]

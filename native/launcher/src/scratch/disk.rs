@@ -62,6 +62,11 @@ impl Disk {
         })
     }
 
+    /// Number of the block device below.
+    pub fn device(&self) -> Result<u64, Failure> {
+        Ok(fstat(&self.upper).at(Step::MeasureScratch)?.st_dev)
+    }
+
     pub fn free(&self) -> Result<Free, Failure> {
         free(&self.mount)
     }

@@ -87,5 +87,6 @@ pub fn start(layers: &[String]) -> Start {
         disk_bytes: 64 * MIB,
         cpu_ms: 60_000,
         wall_ms: 60_000,
+        ..Start::default()
     }
 }
