@@ -111,6 +111,6 @@ fn what_denials_do_not_name_is_allowed() {
     let filter = compile_denials(&[read]);
     assert_eq!(
         [0, 1].map(|number| run(&filter, AUDIT_ARCH_X86_64, number, [0; 6])),
-        [libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, ALLOWED]
+        [libc::SECCOMP_RET_ERRNO | libc::EPERM as u32, ALLOW]
     );
 }
