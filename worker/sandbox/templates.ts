@@ -46,7 +46,7 @@ export class Templates {
     return this.#entries.has(shapeKey(shape))
   }
 
-  /** What a machine of this shape begins with. Never rejects: without a template it is the kernel. */
+  /** What a machine of this shape begins with: without a template it is the kernel. Rejects when the launcher is away. */
   of(shape: Shape): Promise<MachineSpec['origin']> {
     const key = shapeKey(shape)
     const known = this.#entries.get(key)
@@ -82,6 +82,11 @@ export class Templates {
       this.#tell(undefined)
       return { kind: 'template', id: booted.id }
     } catch (error) {
+      // That the launcher is away says nothing of templates, nor would a machine boot without it.
+      if (error instanceof LauncherLost) {
+        this.#forget(key, entry)
+        throw error
+      }
       entry.bytes = 0
       setTimeout(() => this.#forget(key, entry), retryMs).unref()
       this.#tell(error as Error)
@@ -91,7 +96,7 @@ export class Templates {
 
   async #save(shape: Shape): Promise<Booted> {
     const { vmm } = this.#hypervisor
-    using patience = new Patience(bootMs, new LauncherLost(`the machine to save was not ready within ${bootMs} ms`))
+    using patience = new Patience(bootMs, new Error(`the machine to save was not ready within ${bootMs} ms`))
     const signal = AbortSignal.any([patience.signal, this.#gone.signal])
     const booted = await vmm.boot(vmm.plan(specOf(this.#hypervisor, shape, { kind: 'draft' })), signal)
     try {
