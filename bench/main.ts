@@ -11,6 +11,7 @@ import { judge, type Result } from './result.js'
 import { firstUse } from './rows/image.js'
 import { latency, pipelines } from './rows/latency.js'
 import { machines } from './rows/machines.js'
+import { manyMachines } from './rows/manyMachines.js'
 import { idleMemory } from './rows/memory.js'
 import { noise } from './rows/noise.js'
 import { output } from './rows/output.js'
@@ -23,7 +24,19 @@ const resultsPath = 'bench/results.json'
 const chartPath = 'docs/latency.svg'
 
 // The one with 100,000 waiting leaves them there: last of those that share a service.
-const rows: Row[] = [idleMemory, latency, pipelines, throughput, output, noise, latencyWhileOthersWait, firstUse, pulls, machines]
+const rows: Row[] = [
+  idleMemory,
+  latency,
+  pipelines,
+  throughput,
+  output,
+  noise,
+  latencyWhileOthersWait,
+  firstUse,
+  pulls,
+  machines,
+  manyMachines,
+]
 
 interface Flags {
   only?: string

@@ -5,8 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunSpec } from '../../client/sdk/model.js'
 import { resolveLimits } from '../../proto/limits.js'
 import { Instance } from '../../test/harness/instance.js'
+import { vmms } from '../../test/harness/machines.js'
 import { knownOffers } from '../../test/harness/offers.js'
-import { processes } from '../../test/harness/processes.js'
 import { LauncherConnection } from '../../worker/sandbox/launcher.js'
 import { guestMemory, shapeOf } from '../../worker/sandbox/shape.js'
 import type { Accelerator } from '../../worker/sandbox/vmm.js'
@@ -52,7 +52,7 @@ export const machines: Row = {
       const empty = await inAnother(room, samples)
       rows.push({ id: 'vm-empty', unit: 'ms', value: empty, peer: restored, goal: { ratioAtMost: 5 } })
       rows.push({ id: 'vm-cold', unit: 'ms', value: await inAnother(0, samples), peer: booted, goal: { ratioAtMost: 1.3 } })
-      rows.push(await output(instance), ...(await memory()))
+      rows.push(await output(instance), ...(await memory(instance)))
       return rows
     } finally {
       await instance.stop()
@@ -133,18 +133,19 @@ async function output(instance: Instance): Promise<Measured> {
     bytes += event.data.length
   }
   if (bytes !== outputBytes) throw new Error(`${bytes} bytes of output`)
-  const value = bytes / mebibyte / ((performance.now() - first) / 1000)
-  return { id: 'vm-output', value, unit: 'MiB/s', peer: { name: 'the promise', value: 60 }, goal: { ratioAtLeast: 1 } }
+  const value = bytes / 1e6 / ((performance.now() - first) / 1000)
+  return { id: 'vm-output', value, unit: 'MB/s', peer: { name: 'the promise', value: 60 }, goal: { ratioAtLeast: 1 } }
 }
 
 /** Of machines that wait: those that a template's memory shows in. */
-async function memory(): Promise<Measured[]> {
+async function memory(instance: Instance): Promise<Measured[]> {
   await sleep(refillMs)
-  const vmms = (await processes()).filter(({ name }) => name.startsWith('qemu-system'))
-  const rollups = await Promise.all(vmms.map(({ pid }) => readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => '')))
-  const field = (name: string) => rollups.flatMap((text) => Number(new RegExp(`^${name}: +(\\d+)`, 'm').exec(text)?.[1] ?? []))
+  const rollups = (await vmms(instance)).map((pid) => readFile(`/proc/${pid}/smaps_rollup`, 'utf8').catch(() => ''))
+  const texts = await Promise.all(rollups)
+  const megabytes = (name: string) =>
+    texts.flatMap((text) => (Number(new RegExp(`^${name}: +(\\d+)`, 'm').exec(text)?.[1] ?? 0) * 1024) / 1e6 || [])
   return [
-    { id: 'vm-memory-resident', value: median(field('Rss')) / 1024, unit: 'MiB', goal: { valueBelow: 60 } },
-    { id: 'vm-memory-proportional', value: median(field('Pss')) / 1024, unit: 'MiB', goal: { valueBelow: 45 } },
+    { id: 'vm-memory-resident', value: median(megabytes('Rss')), unit: 'MB', goal: { valueBelow: 60 } },
+    { id: 'vm-memory-proportional', value: median(megabytes('Pss')), unit: 'MB', goal: { valueBelow: 45 } },
   ]
 }

@@ -1,11 +1,14 @@
-// kill -9 of QEMU, of the worker and of the launcher while machines boot and run: each run reaches one true verdict, and nothing of a machine
-// remains. CAISSON_TEST_KILLS sets how many more die at some moment of a run's life (none here; npm run soak).
+// kill -9 of QEMU, of the worker and of the launcher at each stage of a machine's life: each run reaches one true verdict, and nothing of a
+// machine remains. CAISSON_TEST_KILLS: how often (5 is each stage once, 15 each with each victim; npm run soak: 50).
 
 import assert from 'node:assert/strict'
-import { readdir } from 'node:fs/promises'
+import { readdir, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
-import type { RunSpec } from '../../client/sdk/model.js'
+import { setImmediate as turn } from 'node:timers/promises'
+import type { RunEvent, RunSpec } from '../../client/sdk/model.js'
+import { resolveLimits } from '../../proto/limits.js'
+import { guestMemory, shapeOf } from '../../worker/sandbox/shape.js'
 import { expectTrueEffect, talk } from '../harness/crowd.js'
 import { describeVerdict, type Finished, finish, run } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
@@ -13,18 +16,20 @@ import { expectSameHoldings, holdings } from '../harness/holdings.js'
 import { busybox } from '../harness/images.js'
 import { vmms } from '../harness/machines.js'
 import { knownOffers } from '../harness/offers.js'
-import { until } from '../harness/until.js'
+import { cmdline, fleetingChildrenOf } from '../harness/processes.js'
 
-const kills = Number(process.env['CAISSON_TEST_KILLS'] ?? 0)
+const kills = Number(process.env['CAISSON_TEST_KILLS'] ?? 5)
 const mib = 1 << 20
-const { instance, caisson } = await Fixture.start({ args: ['--allow-emulation', '--machine-memory-bytes', '0'] })
+/** Of two sizes of machines, and one or two processors: four shapes, of which a template of one gives way to that of the next. */
+const sizes = [16, 40].map((size) => size * mib)
+const largest = guestMemory(Math.max(...sizes))
+/** Room for the machine that always waits, its template, and that of one more shape: so each run restores a machine of its own. */
+const room = shapeOf(resolveLimits({}, {}), 0).memoryBytes + largest + 64 * mib
+const { instance, caisson } = await Fixture.start({ args: ['--allow-emulation', '--machine-memory-bytes', String(room)] })
 
-const spec: RunSpec = {
-  image: busybox,
-  args: talk(7),
-  isolation: 'MICROVM_REQUIRED',
-  waitForWorker: true,
-  limits: { memoryBytes: 16 * mib, diskBytes: 16 * mib },
+function spec(shape: number): RunSpec {
+  const limits = { memoryBytes: sizes[shape % 2] ?? 0, cpuMillis: shape < 2 ? 1000 : 2000, diskBytes: 16 * mib }
+  return { image: busybox, args: talk(7), isolation: 'MICROVM_REQUIRED', waitForWorker: true, limits }
 }
 
 const victims = {
@@ -34,69 +39,103 @@ const victims = {
   worker: () => instance.killAndAwaitRestart('worker'),
   launcher: () => instance.killAndAwaitRestart('launcher'),
 }
-type Victim = keyof typeof victims
-const names = Object.keys(victims) as Victim[]
+
+/** Each resolves when the run is there. */
+const stages = {
+  'its template is made': () => vmmThat((words) => words.includes('share=on')),
+  'it is restored': () => vmmThat((words) => words.includes('-incoming')),
+  'it mounts': () => vmmThat(async (_, pid) => (await openFiles(pid)).some((path) => path.includes('/layers/'))),
+  'it runs': (runId: string) => eventOf(runId, (event) => event.type === 'state' && event.state === 'RUNNING'),
+  'it ends': (runId: string) => eventOf(runId, (event) => event.type === 'output' && event.data.includes('line 29\n')),
+}
+type Stage = keyof typeof stages
+const hasStarted: Stage[] = ['it runs', 'it ends']
+const hasNotStarted: Stage[] = ['its template is made', 'it is restored']
+
+const [stageNames, victimNames] = [Object.keys(stages) as Stage[], Object.keys(victims) as (keyof typeof victims)[]]
+const at = <T>(list: T[], index: number): T => list[index % list.length] as T
 
 await knownOffers(caisson)
-for (const warm of [spec, { ...spec, isolation: 'CONTAINER' as const }])
-  assert.equal((await finish(caisson.run(warm))).verdict.outcome, 'EXITED')
+await settle()
 const before = await holdings(instance)
-const socketsBefore = await sockets()
-
-for (const victim of names) {
-  test(`kill -9 of the ${victim} while one machine runs and another boots`, { timeout: 180_000 }, async () => {
-    const running = await submit()
-    await until('one runs', 60_000, async () => (await caisson.get(running.runId)).state === 'RUNNING')
-    const held = (await vmms(instance)).length
-    const booting = await submit()
-    await until('another boots', 30_000, async () => (await vmms(instance)).length > held)
-    await victims[victim]()
-    const first = await running.finished
-    expectTrue(first)
-    assert.notEqual(first.verdict.effect, 'NEVER_STARTED', describeVerdict(first))
-    expectTrue(await booting.finished)
-    await expectNothingLeft()
-  })
-}
+const filesBefore = await files()
 
 for (let kill = 0; kill < kills; kill++) {
-  const victim = names[kill % names.length] ?? 'vmm'
-  // From before its machine boots to after its end, and no two alike.
-  const delayMs = 100 + Math.floor((7_000 * kill) / kills)
-  test(`kill -9 of the ${victim} after ${delayMs} ms`, { timeout: 180_000 }, async () => {
-    const { finished } = await submit()
-    await sleep(delayMs)
+  const [stage, victim] = [at(stageNames, kill), at(victimNames, kill)]
+  test(`kill -9 of the ${victim} while ${stage}`, { timeout: 180_000 }, async () => {
+    // A shape that has no template: not the first, which ran last.
+    const shape = stage === 'its template is made' ? 1 + (Math.floor(kill / stageNames.length) % 3) : 0
+    const { runId } = await caisson.submit(spec(shape))
+    const finished = finish(caisson.watch(runId))
+    finished.catch(() => {})
+    await stages[stage](runId)
     await victims[victim]()
-    expectTrue(await finished)
+    expectTrue(await finished, stage)
     await expectNothingLeft()
   })
-}
-
-async function submit(): Promise<{ runId: string; finished: Promise<Finished> }> {
-  const { runId } = await caisson.submit(spec)
-  const finished = finish(caisson.watch(runId))
-  finished.catch(() => {})
-  return { runId, finished }
 }
 
 /** UNKNOWN is for those whose record says that they may have started, and no others: a machine that only boots has run nothing. */
-function expectTrue(finished: Finished): void {
+function expectTrue(finished: Finished, stage: Stage): void {
   expectTrueEffect(finished)
   const { events, verdict } = finished
   const may = events.some((event) => event.type === 'state' && (event.state === 'STARTING' || event.state === 'RUNNING'))
   assert.ok(verdict.effect !== 'UNKNOWN' || may, describeVerdict(finished))
   if (verdict.effect === 'COMPLETED') assert.equal(verdict.exitCode, 7)
+  if (hasStarted.includes(stage)) assert.notEqual(verdict.effect, 'NEVER_STARTED', describeVerdict(finished))
+  if (hasNotStarted.includes(stage)) assert.notEqual(verdict.effect, 'UNKNOWN', describeVerdict(finished))
+}
+
+/** A launcher that is new mounts a layer again when a container wants it, and makes templates again. */
+async function settle(): Promise<void> {
+  for (const again of [
+    { ...spec(0), args: ['true'] },
+    { args: ['true'], waitForWorker: true },
+  ])
+    assert.equal((await run(caisson, again)).verdict.outcome, 'EXITED')
 }
 
 async function expectNothingLeft(): Promise<void> {
   await knownOffers(caisson)
-  // A launcher that is new mounts a layer again when a container wants it.
-  assert.equal((await run(caisson, { args: ['true'], waitForWorker: true })).verdict.outcome, 'EXITED')
+  await settle()
   await expectSameHoldings(instance, before, 40_000)
-  assert.equal(await sockets(), socketsBefore)
+  assert.deepEqual(await files(), filesBefore)
 }
 
-/** Of channels: of the sandboxes that wait, and of no machine. */
-async function sockets(): Promise<number> {
-  return (await readdir(`/run/caisson/${instance.name}/channels`)).length
+/** Of the run's own machine: the one that waits is larger. */
+async function vmmThat(isSo: (words: string, pid: number) => boolean | Promise<boolean>): Promise<void> {
+  const launcher = await instance.pid('launcher')
+  const deadline = Date.now() + 60_000
+  for (;;) {
+    for (const pid of await fleetingChildrenOf(launcher)) {
+      const words = await cmdline(pid)
+      const memory = Number(/ -m (\d+)M /.exec(words)?.[1] ?? Number.NaN)
+      if (memory * mib <= largest && (await isSo(words, pid))) return
+    }
+    if (Date.now() > deadline) throw new Error('no VMM came to this stage')
+    await turn()
+  }
+}
+
+async function eventOf(runId: string, isIt: (event: RunEvent) => boolean): Promise<void> {
+  for await (const event of caisson.watch(runId)) if (isIt(event)) return
+}
+
+/** What an instance has beside what holdings() counts: sockets of channels, memory of templates, and whatever lies in its folders. */
+async function files(): Promise<Record<string, number>> {
+  const folders = [`/run/caisson/${instance.name}`, join(instance.folder, 'state')]
+  const found = await Promise.all(folders.map((folder) => readdir(folder, { recursive: true, withFileTypes: true })))
+  const counted: Record<string, number> = { templates: await templateFiles() }
+  for (const { parentPath } of found.flat()) counted[parentPath] = (counted[parentPath] ?? 0) + 1
+  return counted
+}
+
+async function templateFiles(): Promise<number> {
+  const open = await openFiles(await instance.pid('launcher'))
+  return open.filter((path) => path.startsWith('/memfd:template-')).length
+}
+
+async function openFiles(pid: number): Promise<string[]> {
+  const names = await readdir(`/proc/${pid}/fd`).catch(() => [])
+  return Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => '')))
 }
