@@ -1,5 +1,9 @@
 // What goes out to one watcher, at its own pace.
 import type { ServerWritableStream } from '@grpc/grpc-js'
+import type { Gathered } from '../redis/command.js'
+
+/** Encoded. */
+export type Message = Buffer | Gathered
 
 /** On the way to a client that does not read; its flow control window comes on top. */
 const mostUnsentBytes = 512 << 10
@@ -10,7 +14,7 @@ export class Outgoing {
   #waiting: (() => void)[] = []
 
   constructor(
-    private readonly call: ServerWritableStream<unknown, Buffer>,
+    private readonly call: ServerWritableStream<unknown, Message>,
     /** Aborted when the client is gone. */
     private readonly gone: AbortSignal,
   ) {
@@ -18,7 +22,7 @@ export class Outgoing {
   }
 
   /** Resolves when more may be written. Bytes are counted, for the stream itself counts messages only. */
-  async write(message: Buffer): Promise<void> {
+  async write(message: Message): Promise<void> {
     if (this.gone.aborted) return
     this.#unsentBytes += message.length
     this.call.write(message, () => {

@@ -23,12 +23,21 @@ export function encodeFrame<T>(type: Encoder<T>, message: T): Uint8Array {
   return frame
 }
 
-/** Takes a byte stream in pieces of any size, gives whole messages. A message may be a view of the chunk it came in. */
+/**
+ * Takes a byte stream in pieces of any size, gives whole messages. A message is a view of the chunk it came in, or of the room that was
+ * made for it.
+ */
 export class FrameDecoder {
+  readonly #room: (bytes: number) => Uint8Array
   readonly #header = new Uint8Array(headerBytes)
   #headerFilled = 0
   #body: Uint8Array | undefined
   #bodyFilled = 0
+
+  /** `room`: for a message that comes in several chunks. */
+  constructor(room: (bytes: number) => Uint8Array = Buffer.allocUnsafe) {
+    this.#room = room
+  }
 
   /** True between frames: where a stream may end. */
   get atBoundary(): boolean {
@@ -52,7 +61,7 @@ export class FrameDecoder {
         at += length
         continue
       }
-      this.#body ??= Buffer.allocUnsafe(length)
+      this.#body ??= this.#room(length)
       const part = chunk.subarray(at, at + length - this.#bodyFilled)
       this.#body.set(part, this.#bodyFilled)
       this.#bodyFilled += part.length

@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { caisson } from '../proto/messages.js'
 import { isRunId, newRunId, runIdTime } from '../proto/runid.js'
-import { completeEvent, decodeCursor, encodeCursor, encodeEvent, milliseconds, timestamp } from './events.js'
+import { Gathered } from './command.js'
+import { completeEvent, decodeCursor, encodeCursor, encodeEvent, encodeOutput, milliseconds, timestamp } from './events.js'
 import { specDigest } from './spec.js'
 
 const a = newRunId(1_700_000_000_000)
@@ -30,7 +31,7 @@ test('anything else is no cursor', () => {
 
 test('run_id and cursor are added without decoding', () => {
   const stored = encodeEvent({ time: timestamp(1.5), output: { stream: 1, offset: 7, data: Buffer.from([0, 255]), attempt: 1 } })
-  const event = caisson.v1.RunEvent.decode(completeEvent(a, '5-0', stored))
+  const event = caisson.v1.RunEvent.decode(Buffer.concat(completeEvent(a, '5-0', stored).parts))
   assert.equal(event.runId, a)
   assert.equal(decodeCursor(a, event.cursor), '5-0')
   assert.equal(event.output?.offset, 7)
@@ -49,4 +50,14 @@ test('specs are the same whatever the order of their maps', () => {
       assert.notEqual(specDigest(spec), specDigest({ ...spec, stdinInline: Buffer.alloc(0) }))
     }),
   )
+})
+
+test('output that is not copied reads as if it were', () => {
+  const parts = [Buffer.from('he'), Buffer.from('llo')]
+  const output = { stream: 2, offset: 2 ** 40, attempt: 3 }
+  const time = timestamp(1_700_000_000_123)
+  const gathered = encodeOutput({ time, output: { ...output, data: new Gathered(parts) } })
+  const plain = encodeEvent({ time, output: { ...output, data: Buffer.concat(parts) } })
+  assert.equal(gathered.length, plain.length)
+  assert.deepEqual(caisson.v1.RunEvent.decode(Buffer.concat(gathered.parts)), caisson.v1.RunEvent.decode(plain))
 })

@@ -2,7 +2,8 @@
 // a program that does not read holds its client back, and not Redis.
 import type { Redis } from 'ioredis'
 import { inboxKey, inputTakenKey, runKey } from '../proto/keys.js'
-import { type Argument, Scripts } from './scripts.js'
+import type { Argument } from './command.js'
+import { Scripts } from './scripts.js'
 import type { Entry, StreamTail } from './tail.js'
 
 export type Message =

@@ -2,7 +2,7 @@
 import { type IRedisTransaction, Job, Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { bullPrefix, type JobData, jobId, jobName, jobOptions, type QueueName, queueNames } from '../proto/job.js'
-import type { Argument } from './scripts.js'
+import type { Argument } from './command.js'
 
 /** What a script needs to add a job as BullMQ would. */
 export interface JobAddition {

@@ -5,10 +5,11 @@ import { bullPrefix, type QueueName, queueNames } from '../proto/job.js'
 import { lastTakeKey, retentionKey, runKey, startDeadlinesKey, stateKey, workerRunsKey, workersKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { maxAttempts, type StateName } from '../proto/state.js'
-import { asBuffer, encodeEvent, stateEvent, verdictEvent } from './events.js'
+import { type Argument, Gathered } from './command.js'
+import { asBuffer, encodeEvent, encodeOutput, type OutputEvent, stateEvent, verdictEvent } from './events.js'
 import type { Queues } from './queue.js'
 import { decodeRecord } from './record.js'
-import { type Argument, runKeys, Scripts } from './scripts.js'
+import { runKeys, Scripts } from './scripts.js'
 import { expiredInQueue } from './verdicts.js'
 
 type IRunEvent = caisson.v1.IRunEvent
@@ -46,7 +47,7 @@ export interface Report {
   /** STARTING → RUNNING, if it is not yet. */
   running?: boolean
   /** Output is deduplicated by stream and offset, Truncated by itself, so a report repeated after a lost answer is harmless. */
-  events?: IRunEvent[]
+  events?: (IRunEvent | OutputEvent)[]
   /** The last event: state ENDED, seal, expiry. */
   verdict?: caisson.v1.IVerdict
 }
@@ -138,7 +139,7 @@ export class Runs {
       verdict ? verdictEvent(now, verdict) : '',
       bullKeys(''),
     ]
-    for (const event of events) args.push(...deduplication(event), encodeEvent(event))
+    for (const event of events) args.push(...deduplication(event), isOutput(event) ? encodeOutput(event) : encodeEvent(event))
     return (await this.#scripts.call('report', runKeys(runId), args)) === 1
   }
 
@@ -177,8 +178,10 @@ export function queueName(field: Buffer): QueueName {
   return name
 }
 
+const isOutput = (event: IRunEvent | OutputEvent): event is OutputEvent => event.output?.data instanceof Gathered
+
 /** Kind, offset and length, by which report.lua knows an event that it has already. */
-function deduplication({ output, truncated }: IRunEvent): [kind: string, offset: number, length: number] {
+function deduplication({ output, truncated }: IRunEvent | OutputEvent): [kind: string, offset: number, length: number] {
   if (output) return [String(output.stream), output.offset ?? 0, output.data?.length ?? 0]
   return [truncated ? 't' : '', 0, 0]
 }

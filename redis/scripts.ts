@@ -1,28 +1,27 @@
 // The Lua scripts of redis/lua, each one atomic change, as commands of a connection.
+import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Redis } from 'ioredis'
+import { type Argument, ScriptCommand } from './command.js'
 import { eventsKey, inboxKey, inputTakenKey, retentionKey, runKey, startDeadlinesKey, stateKey } from '../proto/keys.js'
-
-export type Argument = string | number | Buffer | Uint8Array
 
 interface Script {
   lua: string
-  numberOfKeys: number
+  sha: string
 }
 
 // dist/redis/ → redis/lua/
 const folder = fileURLToPath(new URL('../../redis/lua/', import.meta.url))
 
-/** Every script, its includes in place. How many keys it takes is what its header lists. */
+/** Every script, its includes in place. */
 export function readScripts(): Map<string, Script> {
   const files = readdirSync(folder).filter((name) => name.endsWith('.lua'))
   return new Map(
     files.map((file) => {
-      const text = readFileSync(folder + file, 'utf8')
-      const numberOfKeys = text.match(/^-- KEYS\[\d+\]/gm)?.length ?? 0
-      return [file.slice(0, -'.lua'.length), { lua: expand(text), numberOfKeys }]
+      const lua = expand(readFileSync(folder + file, 'utf8'))
+      return [file.slice(0, -'.lua'.length), { lua, sha: createHash('sha1').update(lua).digest('hex') }]
     }),
   )
 }
@@ -43,31 +42,31 @@ function bullmqScript(file: string): string {
 
 let scripts: Map<string, Script> | undefined
 
-type Commands = Record<string, (...args: Argument[]) => Promise<unknown>>
-
 const known = new WeakMap<Redis, Scripts>()
 
 export class Scripts {
-  readonly #commands: Commands
-
   static of(redis: Redis): Scripts {
     const there = known.get(redis) ?? new Scripts(redis)
     known.set(redis, there)
     return there
   }
 
-  private constructor(redis: Redis) {
+  private constructor(private readonly redis: Redis) {
     scripts ??= readScripts()
-    for (const [name, script] of scripts) redis.defineCommand(command(name), script)
-    // What defineCommand adds, TypeScript cannot see.
-    this.#commands = redis as unknown as Commands
   }
 
   /** Strings in the answer are Buffers. */
-  call(name: string, keys: string[], args: Argument[]): Promise<unknown> {
-    const run = this.#commands[`${command(name)}Buffer`]
-    if (run === undefined) throw new Error(`there is no script ${name}`)
-    return run.call(this.#commands, ...keys, ...args)
+  async call(name: string, keys: string[], args: Argument[]): Promise<unknown> {
+    const script = scripts?.get(name)
+    if (script === undefined) throw new Error(`there is no script ${name}`)
+    try {
+      return await this.redis.sendCommand(new ScriptCommand(script.sha, keys, args))
+    } catch (error) {
+      if (!(error instanceof Error && error.message.startsWith('NOSCRIPT'))) throw error
+    }
+    // A Redis that was started since, or that never saw it.
+    await this.redis.script('LOAD', script.lua)
+    return this.redis.sendCommand(new ScriptCommand(script.sha, keys, args))
   }
 }
 
@@ -81,5 +80,3 @@ export const runKeys = (runId: string): string[] => [
   startDeadlinesKey,
   retentionKey,
 ]
-
-const command = (name: string) => `caisson_${name}`

@@ -16,6 +16,9 @@ export function redisArgs(socket: string, dataFolder: string, maxMemoryBytes: nu
     save: '',
     maxmemory: String(maxMemoryBytes),
     'maxmemory-policy': 'noeviction',
+    // The file is rewritten when it has doubled since: of a small one, as compression makes it, that is again and again while a run writes much.
+    rdbcompression: 'no',
+    'auto-aof-rewrite-min-size': '128mb',
     daemonize: 'no',
     logfile: '',
   }

@@ -1,16 +1,25 @@
 // The worker's end of a channel's socket. Whoever is killed behind it has often said something that we have not read yet.
 import { Socket } from 'node:net'
 
+/**
+ * All channels are read into this, one after another: what 'data' gives is gone with the next. Memory of its own for each read would keep the
+ * garbage collector busier than a flood of output does itself.
+ */
+const readBuffer = Buffer.allocUnsafeSlow(256 << 10)
+
 type Done = (error?: Error | null) => void
 
 /**
  * Connects to a launcher's channel. A socket of Node's is destroyed when a write fails, with all that is left to be read; of this one what
- * was said is read to its end first, and only then it closes. (What cannot be written any more is of no use: nobody is there.)
+ * was said is read to its end first, and only then it closes. Paused, until somebody listens. (What cannot be written any more is of no use: nobody is there.)
  */
 export class ChannelSocket extends Socket {
   constructor(path: string) {
-    super()
+    let say = (_length: number): boolean => true
+    super({ onread: { buffer: readBuffer, callback: (length) => say(length) } })
+    say = (length) => this.emit('data', readBuffer.subarray(0, length))
     this.connect({ path })
+    this.pause()
   }
 
   override _write(chunk: unknown, encoding: BufferEncoding, done: Done): void {
@@ -29,3 +38,12 @@ const untroubled =
   (done: Done): Done =>
   (error) =>
     done(goneAway.includes((error as NodeJS.ErrnoException | undefined)?.code ?? '') ? null : error)
+
+/** Room for one message at a time: it is gone with the next. */
+export function oneRoom(): (bytes: number) => Uint8Array {
+  let room = Buffer.alloc(0)
+  return (bytes) => {
+    if (room.length < bytes) room = Buffer.allocUnsafeSlow(bytes)
+    return room.subarray(0, bytes)
+  }
+}

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { encodeFrame, FrameDecoder } from '../../proto/frame.js'
 import { caisson } from '../../proto/messages.js'
 import { Deferred } from '../deferred.js'
+import { oneRoom } from './channel.js'
 import { AgentProcess, type Listener } from './process.js'
 import { ProtocolViolation } from './violation.js'
 
@@ -23,7 +24,7 @@ type ExecRequest = Omit<caisson.agent.v1.IExec, 'processId' | 'outputCreditBytes
 
 export class AgentClient {
   readonly #channel: Duplex
-  readonly #decoder = new FrameDecoder()
+  readonly #decoder = new FrameDecoder(oneRoom())
   readonly #hello = new Deferred<void>()
   /** While it is waited for. */
   #ready: Deferred<void> | undefined
@@ -37,6 +38,7 @@ export class AgentClient {
     channel.on('data', (chunk: Buffer) => this.#read(chunk))
     channel.on('error', (cause: Error) => this.#break(() => new ChannelClosed(`channel: ${cause.message}`, { cause })))
     channel.on('close', () => this.#break(() => new ChannelClosed('the agent closed its channel')))
+    channel.resume()
   }
 
   /** The agent is there and speaks our protocol. */

@@ -1,44 +1,44 @@
-// Output that waits for its turn to be written. Pure.
+// Output that waits for its turn to be written, and that which was not acknowledged yet.
 import type { caisson } from '../../proto/messages.js'
+import { Gathered } from '../../redis/command.js'
+import { ByteQueue } from './bytes.js'
 
 type Stream = caisson.agent.v1.Stream
 
 /** Of one Output event (run.proto). */
 const maxEventBytes = 256 * 1024
-/** Of one report to Redis: large enough for throughput, small enough that other runs' reports pass between. */
-const maxBatchBytes = 1 << 20
+/** Of one report to Redis: large enough for throughput, small enough that the program writes on while one is under way. */
+const maxBatchBytes = 512 * 1024
 
 export interface Chunk {
   stream: Stream
   offset: number
-  data: Uint8Array
   timeMs: number
+  data: Gathered
 }
 
 interface Waiting extends Omit<Chunk, 'data'> {
-  parts: Uint8Array[]
   bytes: number
 }
 
 /** Neighbours of one stream become one chunk while they wait; the order between streams stays as it came. */
 export class Backlog {
+  readonly #bytes = new ByteQueue()
   #waiting: Waiting[] = []
 
   get isEmpty(): boolean {
     return this.#waiting.length === 0
   }
 
-  add({ data, ...chunk }: Chunk): void {
+  /** Keeps a copy of `data`. */
+  add(data: Uint8Array, chunk: Omit<Chunk, 'data'>): void {
+    this.#bytes.push(data)
     const last = this.#waiting.at(-1)
-    if (last?.stream === chunk.stream && last.bytes + data.length <= maxEventBytes) {
-      last.parts.push(data)
-      last.bytes += data.length
-    } else {
-      this.#waiting.push({ ...chunk, parts: [data], bytes: data.length })
-    }
+    if (last?.stream === chunk.stream && last.bytes + data.length <= maxEventBytes) last.bytes += data.length
+    else this.#waiting.push({ ...chunk, bytes: data.length })
   }
 
-  /** The oldest of what waits, up to the size of a report. */
+  /** The oldest of what waits, up to the size of a report. Its bytes are kept until they are released. */
   take(): Chunk[] {
     let bytes = 0
     const beyond = this.#waiting.findIndex((chunk) => {
@@ -46,12 +46,17 @@ export class Backlog {
       return bytes > maxBatchBytes
     })
     const taken = this.#waiting.splice(0, beyond < 0 ? this.#waiting.length : beyond)
-    return taken.map(({ parts, bytes: _, ...chunk }) => ({ ...chunk, data: joined(parts) }))
+    return taken.map(({ bytes, ...chunk }) => ({ ...chunk, data: new Gathered(this.#bytes.take(bytes)) }))
   }
 
+  /** What was taken first is stored, and its bytes are of no more use to anybody. */
+  release({ data }: Chunk): void {
+    this.#bytes.release(data.length)
+  }
+
+  /** Of what waits nothing is taken any more. */
   clear(): void {
     this.#waiting = []
+    this.#bytes.abandon()
   }
 }
-
-const joined = (parts: Uint8Array[]): Uint8Array => (parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts))

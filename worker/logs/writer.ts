@@ -1,7 +1,7 @@
 // Output on its way into the run's event stream, at the pace of Redis: what is not yet acknowledged has not given its credit back.
 import { setTimeout as delay } from 'node:timers/promises'
 import type { caisson } from '../../proto/messages.js'
-import { timestamp } from '../../redis/events.js'
+import { type OutputEvent, timestamp } from '../../redis/events.js'
 import type { Report } from '../../redis/runs.js'
 import { Deferred } from '../deferred.js'
 import { Backlog, type Chunk } from './backlog.js'
@@ -76,7 +76,7 @@ export class LogWriter {
   output(stream: Stream, offset: number, data: Uint8Array): void {
     const hadExceeded = this.#budget.exceeded
     const kept = this.#budget.take(data.length)
-    if (kept > 0) this.#backlog.add({ stream, offset, data: data.subarray(0, kept), timeMs: Date.now() })
+    if (kept > 0) this.#backlog.add(data.subarray(0, kept), { stream, offset, timeMs: Date.now() })
     if (kept < data.length) this.#owner.acknowledged(stream, data.length - kept)
     if (this.#budget.exceeded && !hadExceeded) {
       this.#truncated = true
@@ -116,10 +116,15 @@ export class LogWriter {
       const chunks = this.#backlog.take()
       const report = this.#reportOf(chunks)
       if (!(await this.#insist(report))) return this.#fence()
-      for (const chunk of chunks) this.#owner.acknowledged(chunk.stream, chunk.data.length)
+      for (const chunk of chunks) this.#acknowledge(chunk)
       if (report.verdict) this.#ended.resolve(true)
     }
     this.#rest()
+  }
+
+  #acknowledge(chunk: Chunk): void {
+    this.#backlog.release(chunk)
+    this.#owner.acknowledged(chunk.stream, chunk.data.length)
   }
 
   #rest(): void {
@@ -136,7 +141,7 @@ export class LogWriter {
   #reportOf(chunks: Chunk[]): Report {
     const time = timestamp(Date.now())
     const progress: caisson.v1.IRunEvent[] = [...this.#progress.values()].map((progress) => ({ time, progress }))
-    const events = [...progress, ...chunks.map((chunk) => this.#eventOf(chunk))]
+    const events: NonNullable<Report['events']> = [...progress, ...chunks.map((chunk) => this.#eventOf(chunk))]
     this.#progress.clear()
     const report: Report = { running: this.#running, events }
     this.#running = false
@@ -149,7 +154,7 @@ export class LogWriter {
     return report
   }
 
-  #eventOf({ stream, offset, data, timeMs }: Chunk): caisson.v1.IRunEvent {
+  #eventOf({ stream, offset, data, timeMs }: Chunk): OutputEvent {
     // The numbers of the two Stream enums agree, by their definition.
     return { time: timestamp(timeMs), output: { stream: stream as number, offset, data, attempt: this.#attempt } }
   }
