@@ -22,7 +22,7 @@ before(async () => {
   client = system.client
   second = await ScratchWorker.start('w2', system.redis)
   const redis = system.redis.connect()
-  const errands = new Errands(redis, new StreamTail(system.redis.connect('tail'), redis))
+  const errands = new Errands(redis, new StreamTail(system.redis.tail(), redis))
   for (const workerId of ['w1', 'w2']) void play(errands, workerId)
 })
 after(async () => {

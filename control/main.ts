@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import type { Redis } from 'ioredis'
 import { sweeperLeaseKey } from '../proto/keys.js'
-import { connect } from '../redis/connect.js'
+import { connect, connectTail } from '../redis/connect.js'
 import { Errands } from '../redis/errands.js'
 import { Inbox } from '../redis/inbox.js'
 import { Lease } from '../redis/lease.js'
@@ -70,10 +70,10 @@ async function main(config: Config): Promise<void> {
 const leaseMs = 5_000
 
 /** Calls fail fast; events are read beside them, so that a page of output delays no submit. */
-function connectAll(address: string): Record<'redis' | 'tailing' | 'reading', Redis> {
+function connectAll(address: string) {
   return {
     redis: connect(address, 'control', 'failFast'),
-    tailing: connect(address, 'control-tail', 'tail'),
+    tailing: connectTail(address, 'control-tail'),
     reading: connect(address, 'control-read', 'patient'),
   }
 }

@@ -21,11 +21,12 @@ export class Outgoing {
     gone.addEventListener('abort', () => this.#resume(), { once: true })
   }
 
-  /** Resolves when more may be written. Bytes are counted, for the stream itself counts messages only. */
-  async write(message: Message): Promise<void> {
+  /** Resolves when more may be written. Bytes are counted, for the stream itself counts messages only. `sent`: it is no longer needed. */
+  async write(message: Message, sent: () => void = () => {}): Promise<void> {
     if (this.gone.aborted) return
     this.#unsentBytes += message.length
     this.call.write(message, () => {
+      sent()
       this.#unsentBytes -= message.length
       if (this.#unsentBytes <= mostUnsentBytes / 2) this.#resume()
     })

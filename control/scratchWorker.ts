@@ -32,7 +32,7 @@ export class ScratchWorker implements AsyncDisposable {
   ) {
     this.#queues = new Queues(redis)
     this.runs = new Runs(redis, this.#queues)
-    this.#tail = new StreamTail(scratch.connect('tail'), redis)
+    this.#tail = new StreamTail(scratch.tail(), redis)
     this.#inbox = new Inbox(redis, this.#tail)
     const beat = () => void new Workers(redis).heartbeat(this.#offer()).catch(() => {})
     this.#heartbeats = setInterval(beat, 500)

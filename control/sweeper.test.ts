@@ -93,7 +93,7 @@ describe('a worker that is gone', () => {
   })
 
   test('input that was taken cannot be given to another attempt', async () => {
-    const tail = new StreamTail(scratch.server.connect('tail'), redis)
+    const tail = new StreamTail(scratch.server.tail(), redis)
     const inbox = new Inbox(redis, tail)
     const runId = await claimed('gone', { stdinAttach: true, retryAfterStart: true })
     await runs.starting(runId, 1, 'x')

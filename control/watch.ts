@@ -4,7 +4,7 @@ import { eventsKey, runKey } from '../proto/keys.js'
 import { invalidFields, Refusal } from '../proto/reason.js'
 import { isRunId } from '../proto/runid.js'
 import { completeEvent, decodeCursor, isAfter } from '../redis/events.js'
-import type { StreamTail } from '../redis/tail.js'
+import { release, type StreamTail } from '../redis/tail.js'
 import type { Outgoing } from './outgoing.js'
 
 /** How often a watch without news asks whether there can be any. */
@@ -47,9 +47,10 @@ export class Watch {
     }, checkMs)
     try {
       for await (const entries of this.tail.follow(eventsKey(runId), afterId, signal)) {
-        for (const { id, fields } of entries) {
+        for (const entry of entries) {
+          const { id, fields } = entry
           const stored = fields.get('e')
-          if (stored) await out.write(completeEvent(runId, id, stored))
+          if (stored) await out.write(completeEvent(runId, id, stored), () => release(entry))
           place = id
           if (fields.has('last')) return
           if (signal.aborted) break

@@ -1,16 +1,15 @@
 import { Redis, type RedisOptions } from 'ioredis'
+import { TailConnection } from './tailConnection.js'
 
 /**
  * patient: commands wait for Redis to come back, and those without an answer are sent again (workers, tails, BullMQ).
  * failFast: commands fail at once while Redis is away, and are not sent later (gRPC calls, which answer UNAVAILABLE).
- * tail: for a StreamTail, which asks again by itself, for what it wants by then.
  */
-export type Patience = 'patient' | 'failFast' | 'tail'
+export type Patience = 'patient' | 'failFast'
 
 const patience: Record<Patience, RedisOptions> = {
   patient: { maxRetriesPerRequest: null, enableOfflineQueue: true, autoResendUnfulfilledCommands: true },
   failFast: { maxRetriesPerRequest: 0, enableOfflineQueue: false, autoResendUnfulfilledCommands: false, commandTimeout: 5_000 },
-  tail: { maxRetriesPerRequest: 0, enableOfflineQueue: true, autoResendUnfulfilledCommands: false },
 }
 
 /** `address`: redis://…, rediss://…, unix:///PATH or an absolute path of a unix socket. `name` shows in CLIENT LIST. */
@@ -28,6 +27,12 @@ export function connect(address: string, name: string, kind: Patience): Redis {
   // Every command reports its own failure, and a connection that is lost is made anew; without a listener ioredis prints each try.
   redis.on('error', () => {})
   return redis
+}
+
+/** For a StreamTail, which asks again by itself, for what it wants by then. */
+export function connectTail(address: string, name: string): TailConnection {
+  const path = socketPath(address)
+  return new TailConnection(path === undefined ? new Redis(address, { lazyConnect: true }).options : { path }, `caisson-${name}`)
 }
 
 function socketPath(address: string): string | undefined {

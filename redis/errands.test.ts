@@ -17,8 +17,8 @@ let worker: Errands
 before(async () => {
   scratch = await scratchRedis()
   redis = scratch.connect()
-  errands = new Errands(scratch.connect('failFast'), new StreamTail(scratch.connect('tail'), redis))
-  worker = new Errands(redis, new StreamTail(scratch.connect('tail'), redis))
+  errands = new Errands(scratch.connect('failFast'), new StreamTail(scratch.tail(), redis))
+  worker = new Errands(redis, new StreamTail(scratch.tail(), redis))
 })
 after(() => scratch[Symbol.asyncDispose]())
 

@@ -11,7 +11,7 @@ import { verdictOf } from './verdicts.js'
 
 const scratch = await ScratchRuns.open()
 const { redis, runs, submissions } = scratch
-const tail = new StreamTail(scratch.server.connect('tail'), redis)
+const tail = new StreamTail(scratch.server.tail(), redis)
 const inbox = new Inbox(redis, tail)
 after(() => {
   tail.close()

@@ -9,13 +9,15 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { QueueName } from '../proto/job.js'
 import type { caisson } from '../proto/messages.js'
-import { connect, type Patience } from './connect.js'
+import { connect, connectTail, type Patience } from './connect.js'
+import type { TailConnection } from './tailConnection.js'
 import type { ClaimedRun, Runs } from './runs.js'
 
 export interface ScratchRedis extends AsyncDisposable {
   readonly address: string
   /** Connections are closed with it. */
   connect(patience?: Patience): Redis
+  tail(): TailConnection
   signal(name: NodeJS.Signals): void
   /** SIGKILL, and after `awayMs` again, with the same folder. */
   restart(awayMs: number): Promise<void>
@@ -28,7 +30,7 @@ export async function scratchRedis(...options: string[]): Promise<ScratchRedis> 
   const args = ['--port', '0', '--unixsocket', address, '--dir', folder, ...durable, ...options]
   const start = () => spawn('redis-server', args, { stdio: 'ignore' })
   let server = start()
-  const opened: Redis[] = []
+  const opened: { disconnect(): void }[] = []
   // Also where a test ends without disposing of it.
   const kill = () => server.kill('SIGKILL')
   process.once('exit', kill)
@@ -39,6 +41,11 @@ export async function scratchRedis(...options: string[]): Promise<ScratchRedis> 
       const redis = connect(address, 'test', patience)
       opened.push(redis)
       return redis
+    },
+    tail() {
+      const tail = connectTail(address, 'test')
+      opened.push(tail)
+      return tail
     },
     signal(name) {
       server.kill(name)

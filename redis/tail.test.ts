@@ -4,16 +4,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { type ScratchRedis, scratchRedis } from './scratch.js'
 import { StreamTail } from './tail.js'
+import type { TailConnection } from './tailConnection.js'
 
 let scratch: ScratchRedis
 let redis: Redis
-let blocking: Redis
+let blocking: TailConnection
 let tail: StreamTail
 
 before(async () => {
   scratch = await scratchRedis('--appendonly', 'no')
   redis = scratch.connect()
-  blocking = scratch.connect('tail')
+  blocking = scratch.tail()
   tail = new StreamTail(blocking, redis)
 })
 after(async () => {
@@ -98,7 +99,7 @@ test('the connection breaks: nothing is missed', async () => {
   const taking = take('d', 50)
   for (let n = 0; n < 50; n++) {
     await add('d', n)
-    if (n % 10 === 5) blocking.disconnect(true)
+    if (n % 10 === 5) blocking.disconnect()
     await sleep(5)
   }
   assert.deepEqual(await taking, numbers(50))

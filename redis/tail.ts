@@ -5,10 +5,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { isAfter } from './events.js'
+import { giveBack, type TailConnection } from './tailConnection.js'
 
 export interface Entry {
   id: string
   fields: Map<string, Buffer>
+  /** How many were given it. */
+  holders: number
+}
+
+/** One who was given this entry does not look at it any more; its memory is used again when all have said so. */
+export function release(entry: Entry): void {
+  if (--entry.holders === 0) for (const value of entry.fields.values()) giveBack(value)
 }
 
 interface Waiter {
@@ -47,13 +55,9 @@ export class StreamTail {
   #clientId: number | undefined
 
   constructor(
-    private readonly tail: Redis,
+    private readonly tail: TailConnection,
     private readonly reader: Redis,
-  ) {
-    tail.on('close', () => {
-      this.#clientId = undefined
-    })
-  }
+  ) {}
 
   /** Entries after `afterId` ("0" for all), as they come, until the signal. A stream whose consumer does not wait for more is not read. */
   async *follow(key: string, afterId: string, signal: AbortSignal): AsyncGenerator<Entry[], void, undefined> {
@@ -112,13 +116,17 @@ export class StreamTail {
   async #run(): Promise<void> {
     this.#running = true
     while (this.#waiters.size > 0 && !this.#closed) {
+      const silent = setTimeout(() => this.tail.disconnect(), silentMs)
       try {
-        this.#clientId ??= await this.tail.client('ID')
+        this.#clientId = await this.tail.id()
         // Consumers that have just been served ask for more before the next read is made up.
         await new Promise(setImmediate)
         if (this.#waiters.size > 0) await this.#read()
       } catch {
+        this.#clientId = undefined
         await sleep(retryMs)
+      } finally {
+        clearTimeout(silent)
       }
     }
     this.#running = false
@@ -130,11 +138,10 @@ export class StreamTail {
     const count = Math.min(...ahead.map((waiter) => waiter.count), Math.ceil(mostPageEntries / ahead.length))
     this.#late = false
     this.#reading = true
-    const silent = setTimeout(() => this.tail.disconnect(true), silentMs)
     try {
-      deliver(ahead, await this.tail.xreadBuffer('COUNT', count, 'BLOCK', blockMs, 'STREAMS', ...keysAndPlaces(ahead)))
+      const words = ['XREAD', 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', ...keysAndPlaces(ahead)]
+      deliver(ahead, (await this.tail.ask(words)) as Streams | null)
     } finally {
-      clearTimeout(silent)
       this.#reading = false
     }
   }
@@ -190,6 +197,10 @@ function keysAndPlaces(waiters: Waiter[]): string[] {
 
 function deliver(waiters: Waiter[], streams: Streams | null): void {
   const byKey = new Map(streams?.map(([key, entries]) => [key.toString(), entries.map(entry)]))
+  for (const [key, entries] of byKey) {
+    const holders = waiters.filter((waiter) => waiter.key === key).length
+    for (const each of entries) each.holders = holders
+  }
   for (const waiter of waiters) {
     const entries = byKey.get(waiter.key)
     if (entries) waiter.resolve(entries)
@@ -199,5 +210,5 @@ function deliver(waiters: Waiter[], streams: Streams | null): void {
 function entry([id, pairs]: [id: Buffer, fields: Buffer[]]): Entry {
   const fields = new Map<string, Buffer>()
   for (let i = 0; i + 1 < pairs.length; i += 2) fields.set(String(pairs[i]), pairs[i + 1] ?? Buffer.alloc(0))
-  return { id: id.toString(), fields }
+  return { id: id.toString(), fields, holders: 0 }
 }

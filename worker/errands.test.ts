@@ -17,7 +17,7 @@ let control: Errands
 before(async () => {
   scratch = await scratchRedis()
   redis = scratch.connect()
-  control = new Errands(scratch.connect('failFast'), new StreamTail(scratch.connect('tail'), redis))
+  control = new Errands(scratch.connect('failFast'), new StreamTail(scratch.tail(), redis))
 })
 after(() => scratch[Symbol.asyncDispose]())
 
@@ -30,7 +30,7 @@ async function desk(work: ErrandWork['do']): Promise<{ workerId: string; desk: E
   const workerId = `w${++count}`
   await new Workers(redis).heartbeat({ workerId })
   const failureOf = (error: unknown) => ({ reason: 'INTERNAL', message: (error as Error).message })
-  const desk = new ErrandDesk(new Errands(redis, new StreamTail(scratch.connect('tail'), redis)), { do: work, failureOf }, silent)
+  const desk = new ErrandDesk(new Errands(redis, new StreamTail(scratch.tail(), redis)), { do: work, failureOf }, silent)
   void desk.serve(workerId)
   return { workerId, desk }
 }

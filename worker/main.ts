@@ -1,7 +1,7 @@
 // The worker process: wiring, and how it ends.
 import { join } from 'node:path'
 import { caisson } from '../proto/messages.js'
-import { connect } from '../redis/connect.js'
+import { connect, connectTail } from '../redis/connect.js'
 import { Credentials as SealedCredentials } from '../redis/credentials.js'
 import { Errands } from '../redis/errands.js'
 import { Inbox } from '../redis/inbox.js'
@@ -37,10 +37,11 @@ const atOnceMs = 3_000
 const leastReady = 2
 
 async function main(config: Config): Promise<void> {
-  const open = (use: string, patience: 'patient' | 'tail') => connect(config.redis, `worker-${config.workerId}-${use}`, patience)
-  const redis = open('runs', 'patient')
-  const queueRedis = open('queue', 'patient')
-  const tail = new StreamTail(open('tail', 'tail'), redis)
+  const name = `worker-${config.workerId}`
+  const redis = connect(config.redis, `${name}-runs`, 'patient')
+  const queueRedis = connect(config.redis, `${name}-queue`, 'patient')
+  const tailing = connectTail(config.redis, `${name}-tail`)
+  const tail = new StreamTail(tailing, redis)
   let presence: Presence | undefined
   const launcherPath = join('/run/caisson', config.name, 'launcher.sock')
 

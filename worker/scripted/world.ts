@@ -69,7 +69,7 @@ export class World implements AsyncDisposable {
     const queues = new Queues(redis.connect())
     await queues.ready()
     const client = redis.connect()
-    const inbox = new Inbox(client, new StreamTail(redis.connect('tail'), client))
+    const inbox = new Inbox(client, new StreamTail(redis.tail(), client))
     const logged: string[] = []
     const log: Log = {
       info: () => {},
