@@ -30,7 +30,10 @@ export const encodeEvent = (event: caisson.v1.IRunEvent): Buffer => asBuffer(Run
 /** The same as encodeEvent, but that the bytes of output are the last field, and not copied. */
 export function encodeOutput({ time, output: { data, ...rest } }: OutputEvent): Gathered {
   const fields = Output.encode(rest).uint32(fieldTag.data).uint32(data.length).finish()
-  const head = RunEvent.encode({ time }).uint32(fieldTag.output).uint32(fields.length + data.length).finish()
+  const head = RunEvent.encode({ time })
+    .uint32(fieldTag.output)
+    .uint32(fields.length + data.length)
+    .finish()
   return new Gathered([Buffer.concat([head, fields]), ...data.parts])
 }
 

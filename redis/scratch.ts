@@ -10,8 +10,8 @@ import type { Redis } from 'ioredis'
 import type { QueueName } from '../proto/job.js'
 import type { caisson } from '../proto/messages.js'
 import { connect, connectTail, type Patience } from './connect.js'
-import type { TailConnection } from './tailConnection.js'
 import type { ClaimedRun, Runs } from './runs.js'
+import type { TailConnection } from './tailConnection.js'
 
 export interface ScratchRedis extends AsyncDisposable {
   readonly address: string

@@ -4,8 +4,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import type { Redis } from 'ioredis'
-import { type Argument, ScriptCommand } from './command.js'
 import { eventsKey, inboxKey, inputTakenKey, retentionKey, runKey, startDeadlinesKey, stateKey } from '../proto/keys.js'
+import { type Argument, ScriptCommand } from './command.js'
 
 interface Script {
   lua: string

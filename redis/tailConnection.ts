@@ -79,7 +79,10 @@ export class TailConnection {
       }
       return true
     }
-    const where = { ...(path === undefined ? { host: host ?? 'localhost', port: port ?? 6379 } : { path }), onread: { buffer, callback: read } }
+    const where = {
+      ...(path === undefined ? { host: host ?? 'localhost', port: port ?? 6379 } : { path }),
+      onread: { buffer, callback: read },
+    }
     const socket: Socket = tls ? connectTls({ ...where, ...tls } as ConnectionOptions) : connect(where as NetConnectOpts)
     socket.setNoDelay(true).setKeepAlive(true)
     let why = new Error('the connection to Redis is closed')

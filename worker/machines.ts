@@ -12,7 +12,7 @@ import type { Hypervisor } from './sandbox/microvm.js'
 import { Qemu } from './sandbox/qemu.js'
 import { shapeOf, shareOfMachine } from './sandbox/shape.js'
 
-type OpenRedis = (use: string, patience: 'patient') => Redis
+type OpenRedis = (use: string) => Redis
 
 export class Machines {
   readonly #host: Host
@@ -53,7 +53,7 @@ export class Machines {
     this.#pools = this.#poolsOf(hypervisor)
     const host = hostOf(this.#host, this.#pools, hypervisor, offer)
     const queues: QueueName[] = offer.counts ? ['microvm', 'microvm-required'] : ['microvm-required']
-    this.#intakes = queues.map((queue) => new Intake(host, queue, this.#open(queue, 'patient')))
+    this.#intakes = queues.map((queue) => new Intake(host, queue, this.#open(queue)))
     await Promise.all(this.#intakes.map((intake) => intake.serve()))
   }
 

@@ -38,8 +38,9 @@ const leastReady = 2
 
 async function main(config: Config): Promise<void> {
   const name = `worker-${config.workerId}`
-  const redis = connect(config.redis, `${name}-runs`, 'patient')
-  const queueRedis = connect(config.redis, `${name}-queue`, 'patient')
+  const open = (use: string) => connect(config.redis, `${name}-${use}`, 'patient')
+  const redis = open('runs')
+  const queueRedis = open('queue')
   const tailing = connectTail(config.redis, `${name}-tail`)
   const tail = new StreamTail(tailing, redis)
   let presence: Presence | undefined

@@ -76,7 +76,10 @@ const textOf = (data: Data) => String(data instanceof Gathered ? Buffer.concat(d
 /** As Redis would have it: what the writer does with its memory afterwards does not show. */
 const copied = (event: Event): Event =>
   event.output?.data instanceof Gathered
-    ? ({ ...event, output: { ...event.output, data: new Gathered(event.output.data.parts.map((part) => Buffer.from(part))) } } as Event)
+    ? ({
+        ...event,
+        output: { ...event.output, data: new Gathered(event.output.data.parts.map((part) => Buffer.from(part))) },
+      } as Event)
     : event
 
 test('a whole short run is one report', async () => {
