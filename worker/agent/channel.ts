@@ -1,5 +1,5 @@
 // The worker's end of a channel's socket. Whoever is killed behind it has often said something that we have not read yet.
-import { Socket } from 'node:net'
+import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net'
 
 /**
  * All channels are read into this, one after another: what 'data' gives is gone with the next. Memory of its own for each read would keep the
@@ -16,7 +16,11 @@ type Done = (error?: Error | null) => void
 export class ChannelSocket extends Socket {
   constructor(path: string) {
     let say = (_length: number): boolean => true
-    super({ onread: { buffer: readBuffer, callback: (length) => say(length) } })
+    // Also of a socket's own options, though its types have it for connect() alone.
+    const options: SocketConstructorOpts & { onread: OnReadOpts } = {
+      onread: { buffer: readBuffer, callback: (length) => say(length) },
+    }
+    super(options)
     say = (length) => this.emit('data', readBuffer.subarray(0, length))
     this.connect({ path })
     this.pause()
