@@ -48,7 +48,8 @@ export function controlProgram(installation: Installation, instance: Instance, a
 
 /** It executes the lister, and the credential helpers that the operator named. */
 export function workerProgram(installation: Installation, instance: Instance, args: string[], images: string[]): Program {
-  const reads = [join(instance.state, 'layers'), instance.credentials.worker, ...images].flatMap((path) => ['--reads', path])
+  const ofLauncher = ['layers', 'consoles'].map((folder) => join(instance.state, folder))
+  const reads = [...ofLauncher, instance.credentials.worker, ...images].flatMap((path) => ['--reads', path])
   const executes = [instance.installAt, ...programFolders].flatMap((path) => ['--executes', path])
   const confinement = ['--no-listen', ...reads, ...executes, '--writes', instance.images]
   const program = node(installation, instance, 'worker', args, confinement)
