@@ -63,6 +63,7 @@ export const runService = {
   Attach: method('RunService/Attach', v1.AttachRequest, v1.AttachResponse, { requestStream: true }),
   Cancel: method('RunService/Cancel', v1.CancelRequest, v1.CancelResponse),
   Get: method('RunService/Get', v1.GetRequest, v1.Run),
+  GetReceipt: method('RunService/GetReceipt', v1.GetReceiptRequest, v1.Receipt),
   List: method('RunService/List', v1.ListRequest, v1.ListResponse),
   Delete: method('RunService/Delete', v1.DeleteRequest, v1.DeleteResponse),
 }

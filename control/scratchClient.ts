@@ -51,6 +51,7 @@ export class ScratchClient {
   readonly submit = this.#unary('RunService/Submit', v1.SubmitRequest, v1.SubmitResponse)
   readonly cancel = this.#unary('RunService/Cancel', v1.CancelRequest, v1.CancelResponse)
   readonly get = this.#unary('RunService/Get', v1.GetRequest, v1.Run)
+  readonly getReceipt = this.#unary('RunService/GetReceipt', v1.GetReceiptRequest, v1.Receipt)
   readonly list = this.#unary('RunService/List', v1.ListRequest, v1.ListResponse)
   readonly delete = this.#unary('RunService/Delete', v1.DeleteRequest, v1.DeleteResponse)
   readonly listWorkers = this.#unary('HostService/ListWorkers', v1.ListWorkersRequest, v1.ListWorkersResponse)

@@ -142,6 +142,17 @@ describe('attach, signals, cancel', () => {
     await assert.rejects(collect(client.watch({ runId })), failsWith(status.NOT_FOUND, 'RUN_NOT_FOUND'))
   })
 
+  test('nobody signs for a run that no worker ended, nor before the end', async () => {
+    const waiting = { ...spec('echo', 'x'), isolation: caisson.v1.Isolation.MICROVM_REQUIRED, waitForWorker: true }
+    const { runId } = await client.submit({ spec: waiting })
+    await assert.rejects(client.getReceipt({ runId }), failsWith(status.FAILED_PRECONDITION, 'RUN_NOT_ENDED'))
+    await client.cancel({ runId })
+    await untilState(client, runId, State.ENDED)
+    await assert.rejects(client.getReceipt({ runId }), failsWith(status.NOT_FOUND, 'NO_RECEIPT'))
+    await client.delete({ runId })
+    await assert.rejects(client.getReceipt({ runId }), failsWith(status.NOT_FOUND, 'RUN_NOT_FOUND'))
+  })
+
   test('a run that waits for a worker ends at once', async () => {
     const request = { spec: { ...spec('echo'), isolation: caisson.v1.Isolation.MICROVM_REQUIRED, waitForWorker: true } }
     const { runId } = await client.submit(request)

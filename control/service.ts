@@ -59,6 +59,15 @@ export function runHandlers({ calls, submit, watch, attach, runs, submissions, l
       return run
     }),
 
+    GetReceipt: calls.unary(async ({ runId }: caisson.v1.GetReceiptRequest) => {
+      const receipt = await runs.receipt(checkedRunId(runId))
+      if (receipt === undefined) throw notFound(runId)
+      const { hasEnded, envelope } = receipt
+      if (!hasEnded) throw new Refusal('RUN_NOT_ENDED', `run ${runId} has not ended: its receipt comes with its verdict`)
+      if (!envelope) throw new Refusal('NO_RECEIPT', `run ${runId} was ended without a worker: nobody could sign for it`)
+      return { envelope }
+    }),
+
     List: calls.unary(async (request: caisson.v1.ListRequest) => {
       const { runs, next } = await listing.page(checkedFilter(request))
       return { runs, nextPageToken: next }

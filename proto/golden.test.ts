@@ -21,7 +21,7 @@ const codecs: Record<string, Codec> = {
   'caisson.launch.v1.Event': launch.v1.Event as Codec,
   'caisson.launch.v1.ConvertResult': launch.v1.ConvertResult as Codec,
 }
-const bytesFields = ['data', 'entropy']
+const isBytes = (name: string) => name === 'data' || name === 'entropy' || name.endsWith('Digest')
 
 /** As the JSON files say it: fields that were sent, bytes in base64. */
 function plain(value: unknown): unknown {
@@ -32,8 +32,7 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(sent.map(([name, field]) => [name, plain(field)]))
 }
 
-const fromJson = (text: string) =>
-  JSON.parse(text, (name, value) => (bytesFields.includes(name) ? Buffer.from(value, 'base64') : value))
+const fromJson = (text: string) => JSON.parse(text, (name, value) => (isBytes(name) ? Buffer.from(value, 'base64') : value))
 
 for (const name of readdirSync(folder).filter((file) => file.endsWith('.bin'))) {
   test(`golden frame ${name}`, () => {

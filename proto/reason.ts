@@ -100,6 +100,7 @@ export const callReasons = {
   NO_SEAL_KEY: refused('FAILED_PRECONDITION', 'host'),
   NO_WORKER: refused('FAILED_PRECONDITION', 'host', true),
   RUN_NOT_ENDED: refused('FAILED_PRECONDITION', 'client', true),
+  NO_RECEIPT: refused('NOT_FOUND', 'client'),
   RUN_ENDED: refused('FAILED_PRECONDITION', 'client'),
   STDIN_NOT_ATTACHED: refused('FAILED_PRECONDITION', 'client'),
   INPUT_ENDED: refused('FAILED_PRECONDITION', 'client'),

@@ -3,9 +3,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { caisson } from '../proto/messages.js'
 import { isRunId, newRunId, runIdTime } from '../proto/runid.js'
+import { specDigest } from '../proto/specDigest.js'
 import { Gathered } from './command.js'
 import { completeEvent, decodeCursor, encodeCursor, encodeEvent, encodeOutput, milliseconds, timestamp } from './events.js'
-import { specDigest } from './spec.js'
 
 const a = newRunId(1_700_000_000_000)
 const b = newRunId(1_700_000_000_001)

@@ -63,7 +63,9 @@ export class Listing {
       ids.map(async (id) => {
         const fields = await this.redis.hgetallBuffer(runKey(id))
         const run = decodeRecord(id, fields)
-        const bytes = Object.values(fields).reduce((sum, value) => sum + value.length, 0)
+        // A receipt is asked for by itself.
+        const { receipt: _, ...listed } = fields
+        const bytes = Object.values(listed).reduce((sum, value) => sum + value.length, 0)
         return run && { run, bytes }
       }),
     )

@@ -6,6 +6,7 @@
 //   image started out1 out2 truncated                          of the present attempt (out: bytes of each stream recorded so far)
 //   sent taken closed cancel                                   what the client sent
 //   verdict ended sealed                                       after the end
+//   receipt                                                     and where a worker ended it
 import { caisson } from '../proto/messages.js'
 import { isStateName, type StateName, stateNumber } from '../proto/state.js'
 import { timestamp } from './events.js'

@@ -8,11 +8,13 @@ import { maxAttempts, type StateName } from '../proto/state.js'
 import { type Argument, Gathered } from './command.js'
 import { asBuffer, encodeEvent, encodeOutput, type OutputEvent, stateEvent, verdictEvent } from './events.js'
 import type { Queues } from './queue.js'
-import { decodeRecord } from './record.js'
+import { decodeRecord, stateName } from './record.js'
 import { runKeys, Scripts } from './scripts.js'
 import { expiredInQueue } from './verdicts.js'
 
 type IRunEvent = caisson.v1.IRunEvent
+
+const none = Buffer.alloc(0)
 
 const { Placement, RunSpec, Limits, Verdict } = caisson.v1
 
@@ -50,6 +52,8 @@ export interface Report {
   events?: (IRunEvent | OutputEvent)[]
   /** The last event: state ENDED, seal, expiry. */
   verdict?: caisson.v1.IVerdict
+  /** With a verdict. */
+  receipt?: Buffer
 }
 
 const nothing: AtHand = { cpuMillis: 0, memoryBytes: 0, digests: [] }
@@ -69,6 +73,12 @@ export class Runs {
 
   async get(runId: string): Promise<caisson.v1.Run | undefined> {
     return decodeRecord(runId, await this.redis.hgetallBuffer(runKey(runId)))
+  }
+
+  /** Undefined: there is no such run. */
+  async receipt(runId: string): Promise<{ hasEnded: boolean; envelope: Buffer | undefined } | undefined> {
+    const [state, receipt] = await this.redis.hmgetBuffer(runKey(runId), 'state', 'receipt')
+    return state ? { hasEnded: stateName(state) === 'ENDED', envelope: receipt ?? undefined } : undefined
   }
 
   /**
@@ -128,7 +138,7 @@ export class Runs {
   }
 
   /** A whole short run can be one report: running, output, verdict. */
-  async report(runId: string, attempt: number, { running, events = [], verdict }: Report): Promise<boolean> {
+  async report(runId: string, attempt: number, { running, events = [], verdict, receipt = none }: Report): Promise<boolean> {
     const now = Date.now()
     const args: Argument[] = [
       runId,
@@ -137,6 +147,7 @@ export class Runs {
       running ? stateEvent(now, 'RUNNING', { attempt }) : '',
       verdict ? asBuffer(Verdict.encode(verdict).finish()) : '',
       verdict ? verdictEvent(now, verdict) : '',
+      receipt,
       bullKeys(''),
     ]
     for (const event of events) args.push(...deduplication(event), isOutput(event) ? encodeOutput(event) : encodeEvent(event))

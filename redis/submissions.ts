@@ -4,12 +4,12 @@ import type { QueueName } from '../proto/job.js'
 import { idempotencyKey, runsKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { newRunId } from '../proto/runid.js'
+import { specDigest } from '../proto/specDigest.js'
 import { maxAttempts, type StateName } from '../proto/state.js'
 import { asBuffer, stateEvent, verdictEvent } from './events.js'
 import type { Queues } from './queue.js'
 import { queueName } from './runs.js'
 import { runKeys, Scripts } from './scripts.js'
-import { specDigest } from './spec.js'
 import { cancelledInQueue } from './verdicts.js'
 
 const { Limits, Pull, RunSpec, Verdict } = caisson.v1

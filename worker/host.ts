@@ -5,6 +5,7 @@ import type { Capacity, Share } from './capacity.js'
 import type { RunCredentials } from './credentials.js'
 import type { Images } from './image/images.js'
 import type { Log } from './log.js'
+import type { ReceiptKey } from './receipt/key.js'
 import type { Sandboxes } from './sandbox/sandbox.js'
 
 /** What all runs of one backend share. */
@@ -22,5 +23,6 @@ export interface Host {
   /** What a run takes of the capacity, the walls' own part included. */
   share(limits: caisson.v1.ILimits): Share
   placement: caisson.v1.IPlacement
+  receiptKey: ReceiptKey
   log: Log
 }

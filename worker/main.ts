@@ -27,6 +27,7 @@ import { Machines } from './machines.js'
 import { Presence } from './presence.js'
 import { probeDiskRate, probeMaximum } from './probe.js'
 import { Intake } from './queue.js'
+import { ReceiptKey } from './receipt/key.js'
 import { containersOf, prepareContainer, readyContainers } from './sandbox/container.js'
 import { Pool } from './sandbox/pool.js'
 
@@ -73,6 +74,7 @@ async function main(config: Config): Promise<void> {
     maxLowers,
     share: shareOf,
     capacity: new Capacity({ cpuMillis: config.cpuMillis, memoryBytes: config.memoryBytes }, config.maxRuns),
+    receiptKey: await ReceiptKey.open(join(config.state, 'worker')),
     placement: { workerId: config.workerId, backend: caisson.v1.Backend.BACKEND_CONTAINER },
     log,
   }

@@ -73,6 +73,7 @@ export class Presence {
       activeRuns: capacity.active,
       seenAt: timestamp(Date.now()),
       draining: this.#draining,
+      receiptKey: this.#host.receiptKey.publicKey,
     }
   }
 }

@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, beforeEach, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { readKeys, verifyReceipt } from '../client/sdk/receipt.js'
 import { caisson } from '../proto/messages.js'
+import { specDigest } from '../proto/specDigest.js'
 import { ImageError } from './image/failure.js'
 import type { Script } from './scripted/agent.js'
 import { image, World } from './scripted/world.js'
@@ -110,6 +112,30 @@ describe('a program ends by itself', () => {
     assert.deepEqual({ ...verdict.usage }, { wallUs: 1000, memoryPeakBytes: 4096, outputBytes: 0 })
     assert.ok((verdict.stages?.sandboxUs ?? 0) > 0)
     assert.deepEqual(world.logged, [])
+  })
+
+  test('each end comes with a receipt, and only what had a sandbox has a wall', async () => {
+    const keys = readKeys(world.host.receiptKey.publicKey)
+    const receiptOf = async (runId: string) => {
+      await world.end(runId)
+      const receipt = await world.host.runs.receipt(runId)
+      const { predicate, subject } = verifyReceipt(receipt?.envelope ?? Buffer.alloc(0), keys)
+      const { spec } = await world.record(runId)
+      assert.equal(predicate.run.id, runId)
+      assert.equal(subject[0]?.digest.sha256, specDigest(spec ?? {}))
+      return predicate
+    }
+    const exited = await receiptOf(await world.submit({ args: ['exit', '3'], env: { B: '1', A: '2' } }))
+    assert.deepEqual(exited.verdict, { outcome: 'EXITED', reason: 'EXITED', effect: 'COMPLETED', exitCode: 3 })
+    assert.equal(exited.wall?.backend, 'container')
+    assert.equal(exited.limits?.agent?.['openFiles'], 100)
+    assert.ok(exited.run.startedAt)
+    prepare = async () => {
+      throw new ImageError('IMAGE_NOT_FOUND', 'no such image')
+    }
+    const refused = await receiptOf(await world.submit({ args: ['exit', '0'] }))
+    assert.equal(refused.verdict.reason, 'IMAGE_NOT_FOUND')
+    assert.deepEqual(Object.keys(refused), ['run', 'verdict', 'worker'])
   })
 
   test('a signal, a missing command', async () => {

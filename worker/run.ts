@@ -1,6 +1,7 @@
 // The story of one run: room, image, sandbox, program, verdict; and everything given back in reverse, whatever happens.
 import type { caisson } from '../proto/messages.js'
 import { Failure } from '../proto/reason.js'
+import { specDigest } from '../proto/specDigest.js'
 import type { ClaimedRun } from '../redis/runs.js'
 import { StageClock } from './clock.js'
 import { Held } from './held.js'
@@ -8,6 +9,7 @@ import type { Host } from './host.js'
 import type { HeldImage, PreparedImage } from './image/images.js'
 import { processOf } from './image/process.js'
 import { Program } from './program.js'
+import { statementOf } from './receipt/statement.js'
 import type { GuestConsole } from './sandbox/console.js'
 import type { Sandbox } from './sandbox/sandbox.js'
 import { Stop } from './stop.js'
@@ -24,6 +26,10 @@ export class Run {
   readonly #program: Program
   #console: GuestConsole | undefined
   #account: caisson.launch.v1.IFinished | undefined
+  #image: PreparedImage | undefined
+  #sandbox: Sandbox | undefined
+  #startedMs: number | undefined
+  #specDigest: string | undefined
 
   /** Listens for the client's wishes from now on. */
   constructor(host: Host, run: ClaimedRun) {
@@ -59,7 +65,12 @@ export class Run {
     const { sandbox, image, process } = await this.#prepare(held)
     this.#debug(sandbox.console)
     await this.#start(sandbox, image)
-    await this.#program.execute(sandbox, process, () => this.#clock.mark('sandboxUs'))
+    await this.#program.execute(sandbox, process, () => {
+      this.#startedMs = Date.now()
+      this.#clock.mark('sandboxUs')
+      // For the receipt, while nobody waits for us.
+      this.#specDigest = specDigest(this.#run.spec)
+    })
     if (this.#program.reached === 'started') this.#clock.mark('processUs')
     this.#account = await sandbox.finish()
   }
@@ -75,9 +86,11 @@ export class Run {
     held.add(await capacity.take(share(limits), this.#stop.signal))
     this.#clock.mark('queuedUs')
     const image = await this.#stop.unless(preparing)
+    this.#image = image
     const process = processOf(image.config, spec)
     this.#clock.mark('imageUs')
-    return { image, process, sandbox: held.add(await pool.take({ layerKeys: image.layerKeys, limits }, this.#stop.signal)) }
+    this.#sandbox = held.add(await pool.take({ layerKeys: image.layerKeys, limits }, this.#stop.signal))
+    return { image, process, sandbox: this.#sandbox }
   }
 
   async #prepareImage(): Promise<HeldImage> {
@@ -117,7 +130,28 @@ export class Run {
     const output = log.budget
     const { stages } = this.#clock
     const verdict = verdictOf({ limits, reached, failure, report, counters, account: this.#account, output, stages })
-    if (!mayRetry(verdict, spec) || !(await this.#requeue(verdict.message ?? ''))) await log.end(verdict)
+    if (mayRetry(verdict, spec) && (await this.#requeue(verdict.message ?? ''))) return
+    await log.end(verdict, this.#receipt(verdict))
+  }
+
+  #receipt(verdict: caisson.v1.IVerdict): Buffer {
+    const { runId, attempt, submittedMs, spec, limits } = this.#run
+    const statement = statementOf({
+      runId,
+      attempt,
+      workerId: this.#host.placement.workerId ?? '',
+      submittedMs,
+      startedMs: this.#startedMs,
+      endedMs: Date.now(),
+      specDigest: this.#specDigest ?? specDigest(spec),
+      verdict,
+      image: this.#image,
+      wall: this.#sandbox?.wall,
+      enforced: this.#account?.enforced ?? undefined,
+      limits,
+      executed: this.#program.reached !== 'preparing',
+    })
+    return this.#host.receiptKey.seal(statement)
   }
 
   /** What this attempt has said stays in the record. False: the run is to end with this attempt. */

@@ -177,8 +177,10 @@ for (const [name, ending, { outcome, effect, ...expected }] of cases) {
 
 test('what the kernel does not count stays absent on the wire', () => {
   const verdict = verdictOf({ ...plain, report: exited(0), account: { wallUs: 7 } })
-  const { usage } = caisson.v1.Verdict.decode(caisson.v1.Verdict.encode(verdict).finish())
+  const { usage, observed } = caisson.v1.Verdict.decode(caisson.v1.Verdict.encode(verdict).finish())
   assert.deepEqual({ ...usage }, { wallUs: 7, outputBytes: 0 })
+  const judged = { cpuExceeded: false, wallExceeded: false, outputExceeded: false, agentLost: false }
+  assert.deepEqual({ ...observed }, judged)
 })
 
 test('retry: our failure, and only before the start unless the client allows it', () => {

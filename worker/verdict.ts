@@ -135,14 +135,19 @@ function killed(account: Ending['account']): boolean {
 
 function observedOf({ account, output }: Ending): caisson.v1.IObserved {
   return {
-    oomKills: account?.oomKills ?? 0,
-    pidsDenied: account?.pidsDenied ?? 0,
-    diskFull: account?.diskFull ?? false,
+    ...counted(account),
     cpuExceeded: account?.reason === StopReason.CPU_TIME,
     wallExceeded: account?.reason === StopReason.WALL_TIME,
     outputExceeded: output.exceeded,
     agentLost: account?.reason === StopReason.AGENT_LOST,
   }
+}
+
+/** What the launcher did not see is not there. */
+function counted(account: Ending['account']): caisson.v1.IObserved {
+  const { oomKills, pidsDenied, diskFull, memoryLimitHits, memoryOomEvents, pressure } = account ?? {}
+  const all = { oomKills, pidsDenied, diskFull, memoryLimitHits, memoryOomEvents, pressure }
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value != null))
 }
 
 function reportedOf(report: Report | undefined): caisson.v1.IReported {

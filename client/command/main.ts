@@ -12,6 +12,7 @@ import { exitOwnFailure } from './exit.js'
 import { tellFailure } from './failure.js'
 import { addImages } from './images/images.js'
 import { addPs } from './ps.js'
+import { addReceipt } from './receipt/receipt.js'
 import { addRm } from './rm.js'
 import { addRun } from './run.js'
 import { addShow } from './show.js'
@@ -30,7 +31,8 @@ let json = false
 program.hook('preAction', (_, verb) => {
   json = verb.optsWithGlobals<{ json?: boolean }>().json ?? false
 })
-for (const add of [addUp, addRun, addSubmit, addWatch, addCancel, addPs, addShow, addRm, addImages, addDoctor]) add(program)
+for (const add of [addUp, addRun, addSubmit, addWatch, addCancel, addPs, addShow, addReceipt, addRm, addImages, addDoctor])
+  add(program)
 
 try {
   await program.parseAsync()

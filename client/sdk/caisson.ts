@@ -2,6 +2,7 @@
 
 import { randomUUID } from 'node:crypto'
 import type { caisson } from '../../proto/messages.js'
+import type { Statement } from '../../proto/receipt.js'
 import type { ConnectOptions } from './address.js'
 import { type CallOptions, Connection } from './connection.js'
 import { readRun, readWorker } from './decode.js'
@@ -12,6 +13,7 @@ import { Images } from './images.js'
 import { Input } from './input.js'
 import { methods } from './methods.js'
 import type { RegistryCredential, Run, RunSpec, State, Verdict, Worker } from './model.js'
+import { disagreements } from './receipt.js'
 import { follow } from './watch.js'
 
 export interface SubmitOptions extends CallOptions {
@@ -97,6 +99,17 @@ export class Caisson implements Disposable {
   /** NOT_FOUND: no such run, or its retention is over. */
   async get(runId: string, options: CallOptions = {}): Promise<Run> {
     return readRun(await this.#connection.unary(methods.get, { runId }, options))
+  }
+
+  /** The receipt of an ended run, a DSSE envelope as JSON: see verifyReceipt(). NOT_FOUND, NO_RECEIPT: it was ended without a worker. */
+  async receipt(runId: string, options: CallOptions = {}): Promise<Buffer> {
+    const { envelope } = await this.#connection.unary(methods.getReceipt, { runId }, options)
+    return Buffer.from(envelope)
+  }
+
+  /** Where a verified receipt and the service's own record of its run do not agree; empty: nowhere. */
+  async disagreements(receipt: Statement, options: CallOptions = {}): Promise<string[]> {
+    return disagreements(receipt, await this.#connection.unary(methods.get, { runId: receipt.predicate.run.id }, options))
   }
 
   async #verdictOf(runId: string, options: CallOptions): Promise<Verdict> {

@@ -4,12 +4,15 @@ import { caisson, type google } from '../../proto/messages.js'
 import type {
   BackendName,
   Limits,
+  Observed,
   Outcome,
   Placement,
+  Pressure,
   ReportedInside,
   Run,
   RunEvent,
   RunSpec,
+  Stall,
   StreamName,
   Usage,
   Verdict,
@@ -70,15 +73,7 @@ export function readVerdict(verdict: caisson.v1.IVerdict): Verdict {
     effect: enumName(v1.Effect, verdict.effect),
     message: verdict.message ?? '',
     reason: verdict.reason ?? '',
-    observed: {
-      oomKills: observed?.oomKills ?? 0,
-      pidsDenied: observed?.pidsDenied ?? 0,
-      diskFull: observed?.diskFull ?? false,
-      cpuExceeded: observed?.cpuExceeded ?? false,
-      wallExceeded: observed?.wallExceeded ?? false,
-      outputExceeded: observed?.outputExceeded ?? false,
-      agentLost: observed?.agentLost ?? false,
-    },
+    observed: readObserved(observed ?? {}),
     ...readReported(reported),
     usage: present<Usage>(verdict.usage ?? {}),
     stages: {
@@ -89,6 +84,30 @@ export function readVerdict(verdict: caisson.v1.IVerdict): Verdict {
     },
   }
 }
+
+type Counted = Pick<Observed, 'oomKills' | 'pidsDenied' | 'diskFull' | 'memoryLimitHits' | 'memoryOomEvents'>
+
+function readObserved(observed: caisson.v1.IObserved): Observed {
+  const { oomKills, pidsDenied, diskFull, memoryLimitHits, memoryOomEvents, pressure } = observed
+  return {
+    ...present<Counted>({ oomKills, pidsDenied, diskFull, memoryLimitHits, memoryOomEvents }),
+    cpuExceeded: observed.cpuExceeded ?? false,
+    wallExceeded: observed.wallExceeded ?? false,
+    outputExceeded: observed.outputExceeded ?? false,
+    agentLost: observed.agentLost ?? false,
+    ...(pressure && { pressure: readPressure(pressure) }),
+  }
+}
+
+function readPressure({ cpu, memory, io }: caisson.v1.IPressure): Pressure {
+  return {
+    ...(cpu && { cpu: readStall(cpu) }),
+    ...(memory && { memory: readStall(memory) }),
+    ...(io && { io: readStall(io) }),
+  }
+}
+
+const readStall = ({ someUs, fullUs }: caisson.v1.IStall): Stall => ({ someUs: someUs ?? 0, ...(fullUs != null && { fullUs }) })
 
 /** With DISK_LIMIT and PIDS_LIMIT the program was denied something, and ended by itself. */
 function deniedExit(outcome: Outcome, reported: caisson.v1.IReported | null | undefined): number | undefined {
@@ -147,6 +166,7 @@ export function readWorker(worker: caisson.v1.IWorker): Worker {
     activeRuns: worker.activeRuns ?? 0,
     ...dates({ seenAt: worker.seenAt }),
     draining: worker.draining ?? false,
+    receiptKey: worker.receiptKey ?? '',
   }
 }
 

@@ -41,6 +41,7 @@ export const methods = {
   attach: method('RunService/Attach', v1.AttachRequest, v1.AttachResponse),
   cancel: method('RunService/Cancel', v1.CancelRequest, v1.CancelResponse),
   get: method('RunService/Get', v1.GetRequest, v1.Run),
+  getReceipt: method('RunService/GetReceipt', v1.GetReceiptRequest, v1.Receipt),
   list: method('RunService/List', v1.ListRequest, v1.ListResponse),
   delete: method('RunService/Delete', v1.DeleteRequest, v1.DeleteResponse),
   listWorkers: method('HostService/ListWorkers', v1.ListWorkersRequest, v1.ListWorkersResponse),

@@ -138,14 +138,34 @@ export interface Verdict {
   stages: { queuedUs: number; imageUs: number; sandboxUs: number; processUs: number }
 }
 
+/** Of the program's cgroup; of a microVM, that of its VMM. What the host cannot see is absent, not zero. */
 export interface Observed {
-  oomKills: number
-  pidsDenied: number
-  diskFull: boolean
+  oomKills?: number
+  pidsDenied?: number
+  /** Absent of a microVM. */
+  diskFull?: boolean
+  /** How often memory was at its limit, and the kernel looked for some to free. */
+  memoryLimitHits?: number
+  /** How often it found none; absent in cgroup v1. */
+  memoryOomEvents?: number
+  /** Absent where the kernel keeps none. */
+  pressure?: Pressure
   cpuExceeded: boolean
   wallExceeded: boolean
   outputExceeded: boolean
   agentLost: boolean
+}
+
+/** The kernel's PSI: microseconds in which some, or all, of the processes waited for what they lacked. */
+export interface Pressure {
+  cpu?: Stall
+  memory?: Stall
+  io?: Stall
+}
+
+export interface Stall {
+  someUs: number
+  fullUs?: number
 }
 
 export interface Usage {
@@ -178,6 +198,8 @@ export interface Worker {
   activeRuns: number
   seenAt?: Date
   draining: boolean
+  /** Public key (PEM, ed25519) by which its receipts are verified. */
+  receiptKey: string
 }
 
 export interface BackendOffer {

@@ -32,6 +32,8 @@ export interface Instance {
   redisData: string
   /** What the worker knows of images in registries. */
   images: string
+  /** The key by which it signs receipts. */
+  worker: string
   /** One folder for each part that is handed any. */
   credentials: Readonly<Record<'worker' | 'control', string>>
 }
@@ -55,6 +57,7 @@ export async function makeInstance(name: string, stateFolder: string, users: Use
     redisData: join(state, 'redis'),
     credentials: { worker: join(runtime, 'credentials-worker'), control: join(runtime, 'credentials-control') },
     images: join(state, 'images'),
+    worker: join(state, 'worker'),
   }
   // Its group may reach the socket.
   await ownFolder(redisFolder, users.redis, 0o750)
@@ -62,6 +65,7 @@ export async function makeInstance(name: string, stateFolder: string, users: Use
   await ownFolder(instance.credentials.worker, users.worker, 0o700)
   await ownFolder(instance.credentials.control, users.control, 0o700)
   await ownFolder(instance.images, users.worker, 0o700)
+  await ownFolder(instance.worker, users.worker, 0o700)
   return instance
 }
 

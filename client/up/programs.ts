@@ -51,7 +51,8 @@ export function workerProgram(installation: Installation, instance: Instance, ar
   const ofLauncher = ['layers', 'consoles'].map((folder) => join(instance.state, folder))
   const reads = [...ofLauncher, instance.credentials.worker, ...images].flatMap((path) => ['--reads', path])
   const executes = [instance.installAt, ...programFolders].flatMap((path) => ['--executes', path])
-  const confinement = ['--no-listen', ...reads, ...executes, '--writes', instance.images]
+  const writes = [instance.images, instance.worker].flatMap((path) => ['--writes', path])
+  const confinement = ['--no-listen', ...reads, ...executes, ...writes]
   const program = node(installation, instance, 'worker', args, confinement)
   return { name: 'worker', ...program, env: { ...program.env, ...proxySettings() }, ready: 'line' }
 }

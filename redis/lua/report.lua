@@ -7,8 +7,8 @@
 -- KEYS[5] prefix of the sets by state
 -- KEYS[6] start deadlines
 -- KEYS[7] retention
--- ARGV run, attempt, now ms, event of RUNNING ('' if not to be announced), verdict ('' if none), event of the verdict, prefix of BullMQ's
---      queues, then for each event four: '1' or '2' for output of that stream, 't' for Truncated, '' else; offset; length; event
+-- ARGV run, attempt, now ms, event of RUNNING ('' if not to be announced), verdict ('' if none), event of the verdict, its receipt
+--      ('' if none), prefix of BullMQ's queues, then for each event four: '1' or '2' for output of that stream, 't' for Truncated, '' else; offset; length; event
 -- Result: 1 | 0 fenced off
 --- @include end
 --- @include fence
@@ -25,7 +25,7 @@ local next = {}
 local field = redis.call('HMGET', KEYS[1], 'out1', 'out2', 'truncated')
 next['1'], next['2'] = tonumber(field[1] or 0), tonumber(field[2] or 0)
 local fresh = {}
-for i = 8, #ARGV, 4 do
+for i = 9, #ARGV, 4 do
   local kind = ARGV[i]
   if next[kind] then
     local offset, length = tonumber(ARGV[i + 1]), tonumber(ARGV[i + 2])
@@ -54,7 +54,8 @@ if #fresh > 0 then
   for i = 1, #fresh do redis.call('XADD', KEYS[2], '*', 'e', fresh[i]) end
 end
 if ARGV[5] ~= '' then
+  if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'receipt', ARGV[7]) end
   endRun(run, state, 'attempt', ARGV[5], ARGV[6], ARGV[3])
-  finishJob(ARGV[7] .. redis.call('HGET', KEYS[1], 'queue') .. ':', run .. '-' .. ARGV[2], ARGV[3])
+  finishJob(ARGV[8] .. redis.call('HGET', KEYS[1], 'queue') .. ':', run .. '-' .. ARGV[2], ARGV[3])
 end
 return 1

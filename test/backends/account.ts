@@ -66,10 +66,12 @@ export const account: Case[] = [
       const text = describeVerdict(finished)
       between(usage.diskBytes ?? 0, 0, mebibyte, text)
       assert.equal(usage.outputBytes, 0, text)
-      assert.deepEqual(observed, {
+      // What not every host sees, and not of every backend.
+      const { diskFull = false, memoryOomEvents = 0, memoryLimitHits, pressure, ...others } = observed
+      assert.deepEqual([diskFull, memoryOomEvents], [false, 0])
+      assert.deepEqual(others, {
         oomKills: 0,
         pidsDenied: 0,
-        diskFull: false,
         cpuExceeded: false,
         wallExceeded: false,
         outputExceeded: false,

@@ -28,7 +28,7 @@ export const exited = (finished: Finished, exitCode = 0): void =>
   expectVerdict(finished, { outcome: 'EXITED', exitCode, effect: 'COMPLETED' })
 
 /** What the limits did: seen by the host in a container, reported from inside of a microVM, where the host cannot see it. */
-export const evidence = ({ verdict }: Finished) => ({ ...verdict.observed, ...verdict.reported })
+export const evidence = ({ verdict }: Finished) => ({ oomKills: 0, pidsDenied: 0, ...verdict.observed, ...verdict.reported })
 
 /** Processor time of an emulated machine is the emulator's: the same program takes many times as much, and a machine that waits takes some. */
 export const emulated = ({ events }: Finished): boolean =>

@@ -87,6 +87,19 @@ export const limits: Case[] = [
     },
   },
   {
+    name: 'files without content: there is room for so many, and then the disk is full',
+    spec: {
+      image: python,
+      args: script('n = 0\nwhile True:\n  open(f"/tmp/{n}", "w").close()\n  n += 1\n  if n == 5000: print("no end")'),
+      limits: { diskBytes: 16 * mebibyte, outputBytes: mebibyte },
+    },
+    expect: (finished) => {
+      expectVerdict(finished, { outcome: 'DISK_LIMIT', exitCode: 1, effect: 'COMPLETED' })
+      assert.equal(evidence(finished).diskFull, true)
+      assert.match(finished.stderr.toString(), /No space left on device: '\/tmp\/(3|4)\d{3}'/)
+    },
+  },
+  {
     name: 'written files never end as OOM_KILLED',
     spec: {
       args: sh('dd if=/dev/zero of=/big bs=1M count=300 2>/dev/null; ls -l /big | tr -s " " | cut -d " " -f 5'),

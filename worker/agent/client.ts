@@ -11,6 +11,7 @@ const { HostFrame, AgentFrame } = caisson.agent.v1
 type AgentFrame = caisson.agent.v1.AgentFrame
 
 export const agentProtocol = 1
+const digestBytes = 32
 
 /** The agent is gone, or its channel is. */
 export class ChannelClosed extends Error {
@@ -31,6 +32,7 @@ export class AgentClient {
   readonly #broken = new Deferred<never>()
   readonly #processes = new Map<number, AgentProcess>()
   #greeted = false
+  #seccompDigest: Uint8Array | undefined
   #error: Error | undefined
 
   constructor(channel: Duplex) {
@@ -44,6 +46,11 @@ export class AgentClient {
   /** The agent is there and speaks our protocol. */
   get hello(): Promise<void> {
     return this.#hello.promise
+  }
+
+  /** From its Hello; undefined where it said none. */
+  get seccompDigest(): Uint8Array | undefined {
+    return this.#seccompDigest
   }
 
   /** Rejects as soon as the channel is of no more use. */
@@ -133,8 +140,10 @@ export class AgentClient {
 
   #greet(frame: AgentFrame): void {
     if (!frame.hello) throw new ProtocolViolation(`${frame.frame ?? 'unknown frame'} before Hello`)
-    const { protocol } = frame.hello
+    const { protocol, seccompDigest } = frame.hello
     if (protocol !== agentProtocol) throw new ProtocolViolation(`agent protocol ${protocol}, expected ${agentProtocol}`)
+    // A copy: the frame is gone with the channel's next read.
+    if (seccompDigest?.length === digestBytes) this.#seccompDigest = Buffer.from(seccompDigest)
     this.#greeted = true
     this.#hello.resolve()
   }

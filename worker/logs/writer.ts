@@ -39,6 +39,7 @@ export class LogWriter {
   #runningTimer: NodeJS.Timeout | undefined
   #truncated = false
   #verdict: caisson.v1.IVerdict | undefined
+  #receipt: Buffer | undefined
   #givesUpAt = Number.POSITIVE_INFINITY
   #writing = false
   #idle: Deferred<void> | undefined
@@ -94,9 +95,10 @@ export class LogWriter {
     }
   }
 
-  /** What is left of the output, and the verdict. False: fenced, nothing was written. */
-  end(verdict: caisson.v1.IVerdict): Promise<boolean> {
+  /** What is left of the output, and the verdict with its receipt. False: fenced, nothing was written. */
+  end(verdict: caisson.v1.IVerdict, receipt?: Buffer): Promise<boolean> {
     this.#verdict = verdict
+    this.#receipt = receipt
     this.#givesUpAt = Date.now() + this.#patienceMs
     if (this.#fenced) this.#ended.resolve(false)
     this.#wake()
@@ -148,10 +150,15 @@ export class LogWriter {
     clearTimeout(this.#runningTimer)
     if (!this.#backlog.isEmpty) return report
     if (this.#truncated) events.push({ time, truncated: { limitBytes: this.#budget.limitBytes } })
-    if (this.#verdict) report.verdict = this.#verdict
+    if (this.#verdict) this.#conclude(report, this.#verdict)
     this.#truncated = false
     this.#verdict = undefined
     return report
+  }
+
+  #conclude(report: Report, verdict: caisson.v1.IVerdict): void {
+    report.verdict = verdict
+    if (this.#receipt) report.receipt = this.#receipt
   }
 
   #eventOf({ stream, offset, data, timeMs }: Chunk): OutputEvent {
@@ -177,7 +184,8 @@ export class LogWriter {
     if (!report.events?.length) return
     const verdict = report.verdict ?? this.#verdict
     report.events = []
-    report.verdict = { ...verdict, message: `${verdict?.message ?? ''} (the end of the output could not be stored)`.trim() }
+    const message = `${verdict?.message ?? ''} (the end of the output could not be stored)`.trim()
+    this.#conclude(report, { ...verdict, message })
     this.#backlog.clear()
     this.#truncated = false
     this.#verdict = undefined

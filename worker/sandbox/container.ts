@@ -8,7 +8,7 @@ import { within } from '../within.js'
 import { LauncherConnection, LauncherFailed, LauncherLost } from './launcher.js'
 import { startOfContainer } from './limits.js'
 import type { Pool } from './pool.js'
-import type { Sandbox, Sandboxes } from './sandbox.js'
+import type { Sandbox, Sandboxes, Wall } from './sandbox.js'
 
 /** A launcher that takes longer is not going to answer. */
 const patienceMs = 15_000
@@ -19,10 +19,10 @@ const scratchBytes = 1 << 30
 export async function prepareContainer(launcherPath: string): Promise<Sandbox> {
   const launcher = await LauncherConnection.connect(launcherPath)
   try {
-    const { channelPath } = await answered(launcher.ask({ prepare: { diskBytes: scratchBytes } }, 'prepared'), 'Prepare')
+    const { channelPath, wall } = await answered(launcher.ask({ prepare: { diskBytes: scratchBytes } }, 'prepared'), 'Prepare')
     const agent = new AgentClient(new ChannelSocket(channelPath))
     await answered(agent.hello, 'Hello')
-    return new Container(launcher, agent)
+    return new Container(launcher, agent, { backend: 'container', observed: wall ?? {}, seccompDigest: agent.seccompDigest })
   } catch (error) {
     launcher[Symbol.dispose]()
     throw error
@@ -57,7 +57,11 @@ class Container implements Sandbox {
   #started: Promise<unknown> | undefined
   refused = false
 
-  constructor(launcher: LauncherConnection, agent: AgentClient) {
+  constructor(
+    launcher: LauncherConnection,
+    agent: AgentClient,
+    readonly wall: Wall,
+  ) {
     this.#launcher = launcher
     this.agent = agent
     launcher.lost.catch((error) => {

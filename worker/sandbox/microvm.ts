@@ -7,7 +7,7 @@ import type { GuestConsole } from './console.js'
 import { LauncherLost } from './launcher.js'
 import { startOf } from './limits.js'
 import { orLaunchersWord } from './qemu.js'
-import type { Sandbox } from './sandbox.js'
+import type { Sandbox, Wall } from './sandbox.js'
 import { disksOf } from './shape.js'
 import type { Accelerator, Booted, Disks, MachineSpec, Vmm } from './vmm.js'
 
@@ -35,7 +35,10 @@ export async function startMachine(vmm: Vmm, spec: MachineSpec, patienceMs: numb
     agent = new AgentClient(await vmm.openChannel(booted, patience.signal))
     // A VMM that dies while it boots: the launcher says more of it than the channel.
     await unlessAborted(orLaunchersWord(agent.hello, booted.launcher), patience.signal)
-    return new MicroVm(booted, agent)
+    const { wall: observed, version } = booted
+    const { seccompDigest } = agent
+    const own = { name: vmm.name, version, accelerator: spec.accelerator }
+    return new MicroVm(booted, agent, { backend: 'microvm', observed, seccompDigest, vmm: own })
   } catch (error) {
     await booted.console?.explain(error)
     agent?.close()
@@ -55,7 +58,11 @@ export class MicroVm implements Sandbox {
   readonly #gone = new AbortController()
   #hasDisks = false
 
-  constructor(booted: Booted, agent: AgentClient) {
+  constructor(
+    booted: Booted,
+    agent: AgentClient,
+    readonly wall: Wall,
+  ) {
     this.#booted = booted
     this.agent = agent
   }

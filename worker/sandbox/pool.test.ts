@@ -29,6 +29,7 @@ class Maker {
     const unused = () => assert.fail('not used here')
     return {
       agent,
+      wall: undefined,
       setup: undefined,
       countsInside: false,
       refused: false,

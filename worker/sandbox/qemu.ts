@@ -38,14 +38,16 @@ export class Qemu implements Vmm {
     let console: GuestConsole | undefined
     try {
       const qmp = new Qmp(launcher)
-      const { sandboxId, channelPath, consolePath } = await unlessAborted(launcher.ask({ boot }, 'prepared'), signal)
+      const { sandboxId, channelPath, consolePath, wall } = await unlessAborted(launcher.ask({ boot }, 'prepared'), signal)
       if (consolePath) console = new GuestConsole(consolePath)
-      await unlessAborted(orLaunchersWord(qmp.greet(), launcher), signal)
+      const version = await unlessAborted(orLaunchersWord(qmp.greet(), launcher), signal)
       for (const step of talk) await unlessAborted(orLaunchersWord(qmp.perform(step), launcher), signal)
       return {
         id: sandboxId,
         launcher,
         channelPath,
+        wall: wall ?? {},
+        version,
         console,
         async attach(disks: Disks, signal: AbortSignal) {
           for (const step of attaching(disks)) await unlessAborted(orLaunchersWord(qmp.perform(step), launcher), signal)

@@ -33,10 +33,12 @@ export class Qmp {
     wire.hear((data) => this.#take(data))
   }
 
-  async greet(): Promise<void> {
+  /** Resolves with QEMU's version. */
+  async greet(): Promise<string> {
     const { QMP } = await this.#next()
     if (QMP === undefined) throw new QmpError('no greeting')
     await this.perform({ execute: 'qmp_capabilities' })
+    return versionOf(QMP)
   }
 
   async perform(step: Step): Promise<void> {
@@ -94,6 +96,13 @@ export class Qmp {
     }
     this.#news?.resolve()
   }
+}
+
+/** "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)". */
+function versionOf(greeting: unknown): string {
+  const { version } = greeting as { version?: { qemu?: Record<'major' | 'minor' | 'micro', number>; package?: string } }
+  const { major, minor, micro } = version?.qemu ?? {}
+  return `${[major, minor, micro].join('.')}${version?.package ? ` (${version.package})` : ''}`
 }
 
 function parse(line: string): Message {

@@ -18,9 +18,20 @@ export interface Sandboxes {
   close(): void
 }
 
+/** What is known of the walls, of which nothing is made up here: the launcher's word, the agent's Hello, the VMM's greeting. */
+export interface Wall {
+  backend: 'container' | 'microvm'
+  observed: caisson.launch.v1.IWall
+  /** Said before the agent knew of any client. */
+  seccompDigest: Uint8Array | undefined
+  vmm?: { name: string; version: string; accelerator: string }
+}
+
 /** The walls around one attempt, with the agent behind them. Used for one run, never again; `dispose` takes all of it away. */
 export interface Sandbox extends Disposable {
   readonly agent: AgentClient
+  /** Undefined until they stand. */
+  readonly wall: Wall | undefined
   /** What the agent is still to be told before a program; undefined where it was. */
   readonly setup: caisson.agent.v1.ISetup | undefined
   /** Memory, processes and disk are counted inside, where the host does not see them: the agent reports them. */

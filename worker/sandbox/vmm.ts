@@ -53,6 +53,9 @@ export interface Booted extends Disposable {
   readonly id: string
   readonly launcher: LauncherConnection
   readonly channelPath: string
+  readonly wall: caisson.launch.v1.IWall
+  /** As the VMM says it. */
+  readonly version: string
   /** Where its console is kept; undefined where it has none. */
   readonly console: GuestConsole | undefined
   /** Once, before its agent mounts them. */

@@ -17,6 +17,7 @@ import type { HeldImage } from '../image/images.js'
 import { maxLowers } from '../image/layers/lowers.js'
 import type { Log } from '../log.js'
 import { Intake } from '../queue.js'
+import { ReceiptKey } from '../receipt/key.js'
 import { containersOf, prepareContainer, readyContainers } from '../sandbox/container.js'
 import { Pool } from '../sandbox/pool.js'
 import type { Script } from './agent.js'
@@ -91,6 +92,7 @@ export class World implements AsyncDisposable {
       maxLowers,
       capacity: new Capacity({ cpuMillis: 1000, memoryBytes: 1 << 30 }, 100),
       share: shareOf,
+      receiptKey: ReceiptKey.fresh(),
       placement: { workerId: 'w', backend: caisson.v1.Backend.BACKEND_CONTAINER },
       log,
     }

@@ -7,6 +7,7 @@ use crate::outbox::Outbox;
 use crate::payload::{self, Prepared, Walls};
 use crate::planted::is_missing;
 use crate::process::{Process, SLOTS, entry};
+use crate::seccomp;
 use caisson_frame::FrameError;
 use caisson_frame::agent::{Exec, Hello, HostFrame, Mount, Ready, Setup, agent_frame, failed::Step, host_frame::Frame};
 use rustix::fs::stat;
@@ -116,6 +117,7 @@ impl Session {
         self.outbox.push(agent_frame::Frame::Hello(Hello {
             protocol: PROTOCOL,
             agent_version,
+            seccomp_digest: seccomp::LIST.to_vec(),
         }));
         loop {
             self.channel.flush(&mut self.outbox)?;

@@ -46,7 +46,10 @@ pub fn account(walls: &dyn Walls, watch: Option<&Watch>, ended: Instant) -> Resu
         oom_kills: counters.oom_kills,
         pids_denied: counters.pids_denied,
         disk_used_bytes: disk.as_ref().map(|disk| disk.used_bytes),
-        disk_full: disk.is_some_and(|disk| disk.full),
+        disk_full: disk.map(|disk| disk.full),
+        memory_limit_hits: counters.memory_limit_hits,
+        memory_oom_events: counters.memory_oom_events,
+        pressure: walls.payload().pressure(),
         ..Finished::default()
     };
     finished.set_reason(unseen_reason(&finished, watch, Duration::from_micros(cpu.total_us)));

@@ -49,6 +49,7 @@ fn sandbox(launcher: &'static Launcher, peer: &mut Peer, disk_bytes: u64) -> Res
     peer.send(Event::Prepared(Prepared {
         sandbox_id: sandbox.id.clone(),
         channel_path,
+        wall: Some(sandbox.wall()?),
         ..Prepared::default()
     }));
     match Run::new(&mut sandbox, peer).follow() {
@@ -65,6 +66,7 @@ fn machine(launcher: &'static Launcher, peer: &mut Peer, boot: &spec::Boot) -> R
         sandbox_id: machine.id.clone(),
         channel_path,
         console_path: machine.console_path(),
+        wall: Some(machine.wall()?),
     }));
     match Run::new(&mut machine, peer).follow() {
         Ok(()) => {}

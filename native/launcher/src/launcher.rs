@@ -7,6 +7,7 @@ use crate::instance::{Instance, State};
 use crate::layers::Layers;
 use crate::mounts::{self, Option as Set};
 use crate::namespaces::MountNamespaces;
+use crate::observed::Observer;
 use crate::overlay::Stages;
 use crate::program::Program;
 use crate::roots::Roots;
@@ -34,6 +35,7 @@ pub struct Launcher {
     pub guest: Guest,
     pub templates: Templates,
     pub consoles: Consoles,
+    pub observer: Observer,
     next_id: AtomicU64,
 }
 
@@ -67,6 +69,7 @@ impl Launcher {
             consoles: Consoles::new(state.consoles, &command.state, instance.worker),
             agent: Program::load("caisson-agent", &command.agent)?,
             converter: Program::load("caisson-converter", &command.converter)?,
+            observer: Observer::new(cgroups.version())?,
             cgroups,
             instance,
             next_id: AtomicU64::new(1),

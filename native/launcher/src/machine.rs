@@ -14,6 +14,7 @@ use crate::templates::{Draft, Kept, Template};
 use crate::uids::UidRange;
 use crate::vmm_filter::FILTER;
 use crate::walls::Walls;
+use caisson_frame::launch::{Enforced, Wall};
 use rustix::fs::{MemfdFlags, fstat, memfd_create};
 use rustix::io::{Errno, dup, pread};
 use rustix::mount::MountFlags;
@@ -50,7 +51,8 @@ pub struct Machine {
     uids: UidRange,
     pub id: String,
     limits: Limits,
-    has_scratch: bool,
+    /// Once it has one.
+    disk_bytes: Option<u64>,
     /// Until it is a template.
     draft: Option<Draft>,
     kept: Option<Kept>,
@@ -98,10 +100,20 @@ impl Machine {
             uids,
             id,
             limits: boot.limits,
-            has_scratch: false,
+            disk_bytes: None,
             draft: origin.into_draft(),
             kept: None,
             launcher,
+        })
+    }
+
+    /// One from a template began, as the template did, with the kernel and the initramfs that the launcher has had since its start.
+    pub fn wall(&self) -> Result<Wall, Failure> {
+        let Launcher { observer, guest, .. } = self.launcher;
+        let files = guest.files()?;
+        Ok(Wall {
+            machine: Some(files.wall()?),
+            ..observer.wall(&self.process, &self.uids, &files.agent_digest)?
         })
     }
 
@@ -116,13 +128,13 @@ impl Machine {
 
     /// From now on no file of the VMM's grows beyond its disk.
     fn scratch(&mut self, bytes: u64) -> Result<OwnedFd, Failure> {
-        if self.has_scratch {
+        if self.disk_bytes.is_some() {
             return spec::refuse(format_args!("tell.scratch_bytes: the machine has its disk"));
         }
         let file = self.launcher.scratches.file(bytes)?;
         let size = fstat(&file).at(Step::Vmm)?.st_size as u64;
         self.process.limit_files(size, &self.uids)?;
-        self.has_scratch = true;
+        self.disk_bytes = Some(bytes);
         Ok(file)
     }
 
@@ -245,13 +257,17 @@ impl Walls for Machine {
     }
 
     /// It has had its memory since it was booted, and its disks came one by one.
-    fn start(&mut self, start: &spec::Start) -> Result<(), Failure> {
+    fn start(&mut self, start: &spec::Start) -> Result<Enforced, Failure> {
         if !start.layers.is_empty() {
             return spec::refuse(format_args!("start.layers: a machine has its disks before"));
         }
-        self.group.payload.limit(&Limits {
+        let written = self.group.payload.limit(&Limits {
             cpu_millis: start.limits.cpu_millis,
             ..self.limits
+        })?;
+        Ok(Enforced {
+            disk_bytes: self.disk_bytes.unwrap_or_default(),
+            ..start.enforced(&written)
         })
     }
 

@@ -78,10 +78,14 @@ impl Process {
     }
 
     /// Its pid cannot be another's: it is ours to wait for, and we did not yet.
+    pub fn folder(&self) -> String {
+        format!("/proc/{}", self.pid)
+    }
+
     fn open(&self, file: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
         openat(
             CWD,
-            format!("/proc/{}/{file}", self.pid),
+            format!("{}/{file}", self.folder()),
             flags | OFlags::CLOEXEC,
             Mode::empty(),
         )

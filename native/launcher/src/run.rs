@@ -7,7 +7,9 @@ use crate::spec;
 use crate::step::{At, Failure, Step};
 use crate::walls::Walls;
 use crate::watch::Watch;
-use caisson_frame::launch::{self, Finished, Said, Started, StopReason, Stopped, TemplateKept, event::Event, request::Request};
+use caisson_frame::launch::{
+    self, Enforced, Finished, Said, Started, StopReason, Stopped, TemplateKept, event::Event, request::Request,
+};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
@@ -19,6 +21,7 @@ pub struct Run<'a> {
     stopped: Option<(StopReason, Instant)>,
     /// A machine is listened to until its start.
     silent: bool,
+    enforced: Option<Enforced>,
 }
 
 #[derive(PartialEq)]
@@ -43,6 +46,7 @@ impl<'a> Run<'a> {
             watch: None,
             stopped: None,
             silent: false,
+            enforced: None,
         }
     }
 
@@ -164,7 +168,7 @@ impl<'a> Run<'a> {
             return spec::refuse(format_args!("start: the sandbox was started or stopped before"));
         }
         let start = spec::Start::check(start)?;
-        self.walls.start(&start)?;
+        self.enforced = Some(self.walls.start(&start)?);
         let before = self.walls.cpu_before()?;
         self.watch = Some(Watch::new(&start, Instant::now(), before));
         self.peer.send(Event::Started(Started {
@@ -189,6 +193,7 @@ impl<'a> Run<'a> {
         let ended = self.stopped.map_or_else(Instant::now, |(_, at)| at);
         account::end_payload(self.walls.payload())?;
         let mut finished = account::account(self.walls, self.watch.as_ref(), ended)?;
+        finished.enforced = self.enforced;
         if let Some((reason, _)) = self.stopped {
             finished.set_reason(reason);
             if reason == StopReason::Oom {

@@ -15,6 +15,7 @@ use crate::spec;
 use crate::step::{At, Failure, Step};
 use crate::uids::UidRange;
 use crate::walls::Walls;
+use caisson_frame::launch::{Enforced, Wall};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::write;
 use rustix::mount::MountFlags;
@@ -99,6 +100,11 @@ impl Sandbox {
             launcher,
         })
     }
+
+    pub fn wall(&self) -> Result<Wall, Failure> {
+        let Launcher { observer, agent, .. } = self.launcher;
+        observer.wall(&self.process, &self.uids, &agent.digest)
+    }
 }
 
 impl Walls for Sandbox {
@@ -114,11 +120,11 @@ impl Walls for Sandbox {
         &self.oom
     }
 
-    fn start(&mut self, start: &spec::Start) -> Result<(), Failure> {
+    fn start(&mut self, start: &spec::Start) -> Result<Enforced, Failure> {
         if start.layers.is_empty() {
             return spec::refuse(format_args!("start.layers has 0: a container needs one"));
         }
-        self.group.payload.limit(&start.limits)?;
+        let written = self.group.payload.limit(&start.limits)?;
         if start.disk_bytes != self.scratch.disk().bytes && !is_missing("limit-disk") {
             let name = format!("{}.asked", self.id);
             let asked = self.launcher.scratches.make(&name, start.disk_bytes, self.uids.first)?;
@@ -140,7 +146,13 @@ impl Walls for Sandbox {
         self.launcher
             .namespaces
             .inside(&self.mount_namespace, || mounts::attach(&root, Path::new("/rootfs")))?;
-        write(&self.rooted, &1u64.to_ne_bytes()).at(Step::TellAgent).map(drop)
+        write(&self.rooted, &1u64.to_ne_bytes()).at(Step::TellAgent)?;
+        let disk = self.scratch.disk();
+        Ok(Enforced {
+            disk_bytes: disk.bytes,
+            disk_inodes: Some(disk.empty.inodes),
+            ..start.enforced(&written)
+        })
     }
 
     fn tidy(&mut self) {

@@ -1,8 +1,8 @@
 //! What the worker asks for, checked: it is not trusted.
-use crate::cgroup::Limits;
+use crate::cgroup::{Limits, Written};
 use crate::layers::LayerKey;
 use crate::step::{At, Failure, Step};
-use caisson_frame::launch;
+use caisson_frame::launch::{self, Enforced};
 use rustix::io::Errno;
 use std::collections::HashSet;
 use std::ffi::CString;
@@ -54,6 +54,22 @@ impl Start {
                 .map(|rate| within("start.disk_bytes_per_second", rate, BYTES_PER_SECOND))
                 .transpose()?,
         })
+    }
+}
+
+impl Start {
+    /// What is kept of it: what the kernel took, and the clocks. The disk is the caller's to tell.
+    pub fn enforced(&self, written: &Written) -> Enforced {
+        Enforced {
+            cpu_millis: written.limits.cpu_millis,
+            memory_bytes: written.limits.memory_bytes,
+            swap_bytes: written.swap_bytes,
+            pids: written.limits.pids,
+            disk_bytes: self.disk_bytes,
+            disk_inodes: None,
+            cpu_ms: self.cpu_ms,
+            wall_ms: self.wall_ms,
+        }
     }
 }
 

@@ -39,6 +39,7 @@ steps! {
     TakeUids => "take uids",
     Unshare => "unshare",
     MakePrivate => "make mounts private",
+    ObserveWalls => "observe walls",
     OpenNamespace => "open namespace",
     EnterNamespace => "enter namespace",
     CloneTree => "clone mount tree",

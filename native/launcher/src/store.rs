@@ -1,21 +1,19 @@
 //! The folder of layers. A name in it means a whole layer: its bytes were on disk, and their checksum with them, before it got the name.
+use crate::digest;
 use crate::layers::LayerKey;
 use crate::step::{At, Errno as Named, Failure, Step};
 use rustix::fs::{
     Advice, AtFlags, Dir, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid, XattrFlags, fadvise, fchmod,
     fchown, fgetxattr, fsetxattr, fstat, fsync, linkat, openat, statat, unlinkat, utimensat,
 };
-use rustix::io::{Errno, pread};
-use sha2::{Digest, Sha256};
+use rustix::io::Errno;
 use std::collections::HashSet;
 use std::ffi::CStr;
-use std::fmt::Write;
 use std::os::fd::OwnedFd;
 use std::thread;
 
 /// Of the file's bytes, in hexadecimal digits.
 const CHECKSUM: &CStr = c"trusted.caisson.sha256";
-const READ_BYTES: usize = 1 << 20;
 
 pub struct Store {
     folder: OwnedFd,
@@ -60,7 +58,7 @@ impl Store {
         // The disk works while the checksum is made.
         let (written, checksum) = thread::scope(|scope| {
             let writing = scope.spawn(|| fsync(file));
-            let checksum = checksum(file);
+            let checksum = digest::of_file(file).map(|found| digest::text(&found));
             (writing.join().unwrap_or(Err(Errno::IO)), checksum)
         });
         written.at(Step::Publish)?;
@@ -155,33 +153,11 @@ pub fn check(file: &OwnedFd) -> Result<Option<String>, Failure> {
     }
     // What the disk has counts, not what memory has of it.
     let _ = fadvise(file, 0, None, Advice::DontNeed);
-    Ok(match checksum(file) {
-        Ok(found) if found.as_bytes() == expected => None,
+    Ok(match digest::of_file(file) {
+        Ok(found) if digest::text(&found).as_bytes() == expected => None,
         Ok(_) => Some("its bytes are not those that were stored".into()),
         Err(error) => Some(format!("it cannot be read: {}", Named::from(error))),
     })
-}
-
-fn checksum(file: &OwnedFd) -> Result<String, Errno> {
-    let mut hash = Sha256::new();
-    let mut bytes = vec![0; READ_BYTES];
-    let mut offset = 0;
-    loop {
-        match pread(file, &mut bytes, offset) {
-            Ok(0) => break,
-            Ok(count) => {
-                hash.update(&bytes[..count]);
-                offset += count as u64;
-            }
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(hash.finalize().iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
 }
 
 pub fn longest_unused(mut stored: Vec<Stored>, in_use: &HashSet<LayerKey>, room: Room) -> Plan {

@@ -12,7 +12,7 @@ const LOCKS: &str = "/run/caisson/uids";
 const FIRST: u32 = 0x5000_0000;
 const LAST: u32 = 0x6FFF_FFFF;
 const NOBODY: u32 = 65_534;
-const RANGE: u32 = 0x1_0000;
+pub const RANGE: u32 = 0x1_0000;
 const RANGES_PER_BLOCK: u32 = 64;
 const BLOCKS: u32 = (LAST - FIRST + 1) / RANGE / RANGES_PER_BLOCK;
 

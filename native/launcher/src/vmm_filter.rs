@@ -4,6 +4,9 @@ use std::sync::LazyLock;
 
 const RULES: &[Rule] = caisson_seccomp::rules!();
 
+/// Of the list's file.
+pub const LIST: [u8; 32] = caisson_seccomp::digest!();
+
 pub static FILTER: LazyLock<Filter> = LazyLock::new(|| compile(RULES));
 
 #[cfg(test)]

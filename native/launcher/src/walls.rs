@@ -5,6 +5,7 @@ use crate::process::Process;
 use crate::scratch::DiskUse;
 use crate::spec::{self, HandedFile};
 use crate::step::Failure;
+use caisson_frame::launch::Enforced;
 
 pub trait Walls {
     /// Ends only when it should not, or was told to: the agent, or the VMM.
@@ -23,8 +24,8 @@ pub trait Walls {
     fn keep_template(&mut self) -> Result<u64, Failure> {
         spec::refuse(format_args!("keep_template: not of a container"))
     }
-    /// The caller then starts the clocks, answers, and calls `tidy`.
-    fn start(&mut self, start: &spec::Start) -> Result<(), Failure>;
+    /// The caller then starts the clocks, answers, and calls `tidy`. Returns the limits as they are kept from now on.
+    fn start(&mut self, start: &spec::Start) -> Result<Enforced, Failure>;
     /// What `start` put off, for nobody waits for it.
     fn tidy(&mut self);
     /// None where the host cannot look into the disk.

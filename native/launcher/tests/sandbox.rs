@@ -62,12 +62,19 @@ fn a_disk_of_another_size_replaces_the_one_made_ahead() {
 fn run_once(launcher: &Launcher, layers: &[String]) {
     let mut conversation = Conversation::open(launcher);
     let prepared = conversation.prepare();
+    let wall = prepared.wall.expect("what the walls are");
+    assert!(
+        wall.namespaces.len() == 8 && wall.uids == 65_536 && wall.machine.is_none(),
+        "{wall:?}"
+    );
     let mut agent = Agent::connect(&prepared.channel_path);
     conversation.start(start(layers));
     agent.shell("cat /etc/two /three; echo -n more > /etc/two; cat /etc/two; exit 7");
     assert_eq!(agent.finish(), ("twothreemore".into(), Some(End::ExitCode(7))));
     let finished = conversation.finish();
     assert_eq!(finished.reason(), StopReason::Unspecified);
+    let enforced = finished.enforced.expect("limits in force");
+    assert_eq!((enforced.pids, enforced.disk_bytes, enforced.wall_ms), (32, 64 * MIB, 60_000));
     assert!(
         finished.cpu_user_us.is_some() && finished.memory_peak_bytes > Some(0),
         "{finished:?}"

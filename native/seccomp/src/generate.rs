@@ -1,6 +1,7 @@
 //! Turns a list (JSON) into Rust, in the build script of whoever has the list: a name that the C library does not know, an entry without
 //! a reason or one that comes twice stops the build, and the program itself needs no JSON parser.
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::path::Path;
 /// CLONE_NEWTIME | NEWNS | NEWCGROUP | NEWUTS | NEWIPC | NEWUSER | NEWPID | NEWNET
 const NAMESPACE_FLAGS: u32 = 0x7e02_0080;
 
-/// Writes `rules.rs` to OUT_DIR, for `caisson_seccomp::rules!`. `file` lies beside the build script.
+/// Writes `rules.rs` and `rules.digest.rs` to OUT_DIR, for `caisson_seccomp::rules!` and `digest!`. `file` lies beside the build script.
 pub fn generate(file: &str) {
     generate_as(file, "rules");
 }
@@ -27,8 +28,11 @@ pub fn generate_as(file: &str, name: &str) {
         }
     }
     rust.push_str("]\n");
-    let target = Path::new(&std::env::var_os("OUT_DIR").expect("set by cargo")).join(format!("{name}.rs"));
-    std::fs::write(target, rust).expect("writes to OUT_DIR");
+    let folder = std::env::var_os("OUT_DIR").expect("set by cargo");
+    let target = Path::new(&folder);
+    std::fs::write(target.join(format!("{name}.rs")), rust).expect("writes to OUT_DIR");
+    let digest: [u8; 32] = Sha256::digest(&text).into();
+    std::fs::write(target.join(format!("{name}.digest.rs")), format!("{digest:?}")).expect("writes to OUT_DIR");
 }
 
 fn rule(entry: &Value, verdict: &str) -> String {

@@ -29,6 +29,14 @@ macro_rules! rules {
     }};
 }
 
+/// SHA-256 of the list's file: which list a program was built with.
+#[macro_export]
+macro_rules! digest {
+    () => {
+        include!(concat!(env!("OUT_DIR"), "/rules.digest.rs"))
+    };
+}
+
 #[doc(hidden)]
 pub use libc;
 

@@ -4,11 +4,13 @@
 mod folder;
 mod group;
 mod hierarchies;
+mod pressure;
 mod v1;
 mod v2;
 
 use crate::planted::is_missing;
 use crate::step::Failure;
+use caisson_frame::launch::Pressure;
 use folder::Folder;
 use rustix::event::PollFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -43,12 +45,22 @@ impl Limits {
     }
 }
 
+/// What the kernel took.
+#[derive(Clone, Copy)]
+pub struct Written {
+    pub limits: Limits,
+    /// None: this kernel cannot be told how much swap a cgroup may use.
+    pub swap_bytes: Option<u64>,
+}
+
 /// Counters of a payload; absent where the kernel has none.
 pub struct Counters {
     pub memory_peak_bytes: Option<u64>,
     pub pids_peak: Option<u64>,
     pub oom_kills: Option<u64>,
     pub pids_denied: Option<u64>,
+    pub memory_limit_hits: Option<u64>,
+    pub memory_oom_events: Option<u64>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -157,12 +169,13 @@ impl Cgroup {
             .collect()
     }
 
-    pub fn limit(&self, limits: &Limits) -> Result<(), Failure> {
+    pub fn limit(&self, limits: &Limits) -> Result<Written, Failure> {
         let limits = limits.without_planted();
-        match self.version {
+        let swap_bytes = match self.version {
             Version::V1 => v1::limit(self, &limits),
             Version::V2 => v2::limit(self, &limits),
-        }
+        }?;
+        Ok(Written { limits, swap_bytes })
     }
 
     pub fn oom_event(&self) -> Result<OomEvent, Failure> {
@@ -187,6 +200,13 @@ impl Cgroup {
             user_us: field("user_usec"),
             system_us: field("system_usec"),
         })
+    }
+
+    /// The v2 tree has it whoever keeps the limits, unless the kernel was built or started without.
+    pub fn pressure(&self) -> Option<Pressure> {
+        let stall = |file| pressure::parse(&self.unified().read(file).ok()?);
+        let [cpu, memory, io] = ["cpu.pressure", "memory.pressure", "io.pressure"].map(stall);
+        (cpu.is_some() || memory.is_some() || io.is_some()).then_some(Pressure { cpu, memory, io })
     }
 
     pub fn kill(&self) -> Result<(), Failure> {

@@ -9,25 +9,25 @@ use std::os::fd::AsRawFd;
 /// machine may use for them.
 const SOCKETS_SHARE: u64 = 4;
 
-pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<(), Failure> {
+/// Returns how much swap it may use; None where the kernel counts none.
+pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<Option<u64>, Failure> {
     let memory = limits.memory_bytes.to_string();
     cgroup.memory().write("memory.limit_in_bytes", &memory)?;
-    forbid_swap(cgroup, &memory)?;
+    let swap_bytes = forbid_swap(cgroup, &memory)?;
     limit_sockets(cgroup, limits.memory_bytes / SOCKETS_SHARE)?;
     cgroup.pids().write("pids.max", &limits.pids.to_string())?;
-    match limits.cpu_millis {
-        Some(millis) => cgroup
-            .cpu()
-            .write("cpu.cfs_quota_us", &(millis * CPU_PERIOD_US / 1_000).to_string()),
-        None => Ok(()),
+    if let Some(millis) = limits.cpu_millis {
+        let quota = (millis * CPU_PERIOD_US / 1_000).to_string();
+        cgroup.cpu().write("cpu.cfs_quota_us", &quota)?;
     }
+    Ok(swap_bytes)
 }
 
-/// Memory and swap together may be no more than memory. Without that file the kernel counts no swap: then none is used at all.
-fn forbid_swap(cgroup: &Cgroup, memory: &str) -> Result<(), Failure> {
+/// Memory and swap together may be no more than memory. Without that file the kernel counts no swap: then it is asked to use none.
+fn forbid_swap(cgroup: &Cgroup, memory: &str) -> Result<Option<u64>, Failure> {
     match cgroup.memory().write("memory.memsw.limit_in_bytes", memory) {
-        Err(failure) if failure.errno == libc::ENOENT => cgroup.memory().write("memory.swappiness", "0"),
-        other => other,
+        Err(failure) if failure.errno == libc::ENOENT => cgroup.memory().write("memory.swappiness", "0").map(|()| None),
+        other => other.map(|()| Some(0)),
     }
 }
 
@@ -61,11 +61,20 @@ pub fn oom_event(cgroup: &Cgroup) -> Result<OomEvent, Failure> {
     })
 }
 
+/// The same number limits memory, and memory with swap, which is charged first; and some kernels (6.18) do not count what fails there. So
+/// none says nothing.
+fn limit_hits(cgroup: &Cgroup) -> Option<u64> {
+    let with_swap = cgroup.memory().number("memory.memsw.failcnt").unwrap_or(0);
+    Some(cgroup.memory().number("memory.failcnt")? + with_swap).filter(|&hits| hits > 0)
+}
+
 pub fn counters(cgroup: &Cgroup) -> Counters {
     Counters {
         memory_peak_bytes: cgroup.memory().number("memory.max_usage_in_bytes"),
         pids_peak: cgroup.pids().number("pids.peak"),
         oom_kills: cgroup.memory().field("memory.oom_control", "oom_kill"),
         pids_denied: cgroup.pids().field("pids.events", "max"),
+        memory_limit_hits: limit_hits(cgroup),
+        memory_oom_events: None,
     }
 }

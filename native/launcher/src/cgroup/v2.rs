@@ -23,20 +23,21 @@ pub fn delegate(cgroup: &Cgroup) -> Result<(), Failure> {
     }
 }
 
-pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<(), Failure> {
+/// Returns how much swap it may use; None where the kernel counts none.
+pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<Option<u64>, Failure> {
     let folder = cgroup.unified();
     folder.write("memory.max", &limits.memory_bytes.to_string())?;
     folder.write("memory.high", &wait_for_disk_at(limits.memory_bytes).to_string())?;
-    match folder.write("memory.swap.max", "0") {
-        // A kernel without swap has no such file.
-        Err(failure) if failure.errno != libc::ENOENT => return Err(failure),
-        _ => {}
-    }
+    let swap_bytes = match folder.write("memory.swap.max", "0") {
+        // A kernel without swap has no such file, nor one that was started with swapaccount=0.
+        Err(failure) if failure.errno == libc::ENOENT => None,
+        other => other.map(|()| Some(0))?,
+    };
     folder.write("pids.max", &limits.pids.to_string())?;
-    match limits.cpu_millis {
-        Some(millis) => folder.write("cpu.max", &format!("{} {CPU_PERIOD_US}", millis * CPU_PERIOD_US / 1_000)),
-        None => Ok(()),
+    if let Some(millis) = limits.cpu_millis {
+        folder.write("cpu.max", &format!("{} {CPU_PERIOD_US}", millis * CPU_PERIOD_US / 1_000))?;
     }
+    Ok(swap_bytes)
 }
 
 /// From here on the kernel makes a process give pages back before it gets more, and wait while they are being written. Without it, kernels
@@ -73,11 +74,15 @@ pub fn ran_out_of_memory(events: &OwnedFd) -> bool {
 
 pub fn counters(cgroup: &Cgroup) -> Counters {
     let folder = cgroup.unified();
+    let events = folder.read("memory.events").ok();
+    let event = |name| field(events.as_deref()?, name);
     Counters {
         memory_peak_bytes: folder.number("memory.peak"),
         pids_peak: folder.number("pids.peak"),
-        oom_kills: folder.field("memory.events", "oom_kill"),
+        oom_kills: event("oom_kill"),
         pids_denied: folder.field("pids.events", "max"),
+        memory_limit_hits: event("high").zip(event("max")).map(|(high, max)| high + max),
+        memory_oom_events: event("oom"),
     }
 }
 
@@ -97,7 +102,7 @@ mod tests {
     fn writes_every_limit() {
         let files = ["memory.max", "memory.high", "memory.swap.max", "pids.max", "cpu.max"];
         let cgroup = cgroup(&files.map(|file| (file, "")));
-        limit(
+        let swap = limit(
             &cgroup,
             &Limits {
                 cpu_millis: Some(1_500),
@@ -106,6 +111,7 @@ mod tests {
             },
         )
         .expect("limits");
+        assert_eq!(swap, Some(0));
         let read = |file| cgroup.unified().read(file).expect("file");
         assert_eq!(read("memory.max"), "1048576");
         assert_eq!(read("memory.high"), "983040");
@@ -130,7 +136,7 @@ mod tests {
     #[test]
     fn a_kernel_without_swap_has_no_limit_of_it() {
         let cgroup = cgroup(&[("memory.max", ""), ("memory.high", ""), ("pids.max", "")]);
-        limit(
+        let swap = limit(
             &cgroup,
             &Limits {
                 cpu_millis: None,
@@ -139,6 +145,7 @@ mod tests {
             },
         )
         .expect("limits");
+        assert_eq!(swap, None);
     }
 
     #[test]
@@ -148,6 +155,7 @@ mod tests {
         let counters = counters(&cgroup);
         assert_eq!((counters.memory_peak_bytes, counters.pids_peak), (Some(4096), None));
         assert_eq!((counters.oom_kills, counters.pids_denied), (Some(1), Some(5)));
+        assert_eq!((counters.memory_limit_hits, counters.memory_oom_events), (Some(12), Some(2)));
         assert!(oom_event(&cgroup).expect("event").fired());
     }
 

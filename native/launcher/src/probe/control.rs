@@ -1,5 +1,5 @@
 use super::{Fact, told};
-use crate::cgroup::{Hierarchies, Version};
+use crate::cgroup::{Cgroup, Hierarchies, Limits, Version};
 
 /// Bits, 0 where none is on; absent from kernels without.
 const GENERATIONS: &str = "/sys/kernel/mm/lru_gen/enabled";
@@ -38,6 +38,15 @@ fn tried(hierarchies: &'static Hierarchies) -> Vec<Fact> {
                 "page reclaim",
                 reclaim(hierarchies.version(), std::fs::read_to_string(GENERATIONS).ok()),
             ),
+            Fact::useful(
+                "pressure",
+                group
+                    .payload
+                    .pressure()
+                    .map(|_| "told with every run".into())
+                    .ok_or_else(|| "the kernel keeps none (CONFIG_PSI, psi=1): no run's evidence has it".into()),
+            ),
+            Fact::useful("no swap", swap(&group.payload)),
         ],
     };
     hierarchies.remove();
@@ -60,6 +69,25 @@ fn reclaim(version: Version, generations: Option<String>) -> Result<String, Stri
         );
     }
     Ok("programs that write files wait for the disk".into())
+}
+
+/// Far above what the few bytes here need.
+const TRIED: Limits = Limits {
+    cpu_millis: None,
+    memory_bytes: 64 << 20,
+    pids: 16,
+};
+
+fn swap(payload: &Cgroup) -> Result<String, String> {
+    let written = payload.limit(&TRIED).map_err(|failure| told(&failure))?;
+    let devices = std::fs::read_to_string("/proc/swaps").map_or(0, |text| text.lines().skip(1).count());
+    match (written.swap_bytes, devices) {
+        (Some(_), _) => Ok("a run's memory is never swapped".into()),
+        (None, 0) => Ok("this machine has none".into()),
+        (None, devices) => Err(format!(
+            "the kernel limits none (swapaccount=1 makes it): memory of runs may go to {devices} swap devices, beyond limits.memory_bytes"
+        )),
+    }
 }
 
 fn counters(counters: &crate::cgroup::Counters) -> Result<String, String> {
