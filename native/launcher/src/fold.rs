@@ -1,5 +1,5 @@
 //! Layers of the store to be made one: what the worker asks for, checked.
-use crate::layers::LayerKey;
+use crate::layer_key::LayerKey;
 use crate::spec::{self, LAYER_ENTRIES, MAX_LAYERS, layers, refuse, within};
 use crate::step::Failure;
 use caisson_frame::launch;

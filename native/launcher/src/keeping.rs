@@ -1,5 +1,6 @@
 //! A worker's talk about the store: which layers must stay, which may go, and whether they are sound.
-use crate::layers::{LayerKey, Layers};
+use crate::layer_key::LayerKey;
+use crate::layers::Layers;
 use crate::spec::{self, MAX_KEYS};
 use crate::step::Failure;
 use crate::store::Stored;

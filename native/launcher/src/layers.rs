@@ -1,15 +1,10 @@
 //! Layers of the store as they are used: each mounted once and kept, whatever number of sandboxes uses it, and which of them must stay.
-use crate::log;
-use crate::loops::Loop;
-use crate::mounts::{self, Option as Set};
-use crate::step::{At, Failure, Step};
+use crate::layer::{Layer, mount_image};
+use crate::layer_key::LayerKey;
+use crate::mounts;
+use crate::step::Failure;
 use crate::store::{self, Plan, Room, Store, Stored};
-use rustix::fs::{Mode, OFlags, Stat, fgetxattr, flistxattr, fstat, openat};
-use rustix::io::Errno;
-use rustix::mount::MountAttrFlags;
-use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};
-use std::ffi::CString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -46,78 +41,6 @@ pub struct Publication {
 struct Slot {
     layer: Arc<Mutex<Option<Arc<Layer>>>>,
     last_use: u64,
-}
-
-/// `sha256-`, `chain-` or `fold-<64 hex>`: nothing else names a file of the store.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LayerKey(String);
-
-/// A layer by itself, by its DiffID; completed from those below, and all of a chain in one, by the ChainID.
-const FORMS: [&str; 3] = ["sha256-", "chain-", "fold-"];
-
-impl LayerKey {
-    pub fn parse(text: &str) -> Option<Self> {
-        let hex = FORMS.into_iter().find_map(|form| text.strip_prefix(form))?;
-        let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        (hex.len() == 64 && hex.bytes().all(is_hex)).then(|| Self(text.to_owned()))
-    }
-
-    pub fn of_diff_id(digest: &str) -> Option<Self> {
-        Self::parse(&format!("sha256-{}", digest.strip_prefix("sha256:")?))
-    }
-
-    pub fn of_chain_id(digest: &str) -> Option<Self> {
-        Self::parse(&format!("chain-{}", digest.strip_prefix("sha256:")?))
-    }
-
-    /// Of a chain of layers, oldest first, which their keys spell out.
-    pub fn of_fold(layers: &[Self]) -> Option<Self> {
-        let mut chain = layers.first()?.hex().to_owned();
-        for layer in &layers[1..] {
-            chain = match layer.0.strip_prefix(FORMS[0]) {
-                Some(diff_id) => format!("{:x}", Sha256::digest(format!("sha256:{chain} sha256:{diff_id}"))),
-                None if layer.is_fold() => return None,
-                None => layer.hex().to_owned(),
-            };
-        }
-        Some(Self(format!("{}{chain}", FORMS[2])))
-    }
-
-    fn is_fold(&self) -> bool {
-        self.0.starts_with(FORMS[2])
-    }
-
-    fn hex(&self) -> &str {
-        self.0.split_once('-').map_or("", |(_, hex)| hex)
-    }
-
-    pub fn file_name(&self) -> String {
-        format!("{}.sqfs", self.0)
-    }
-
-    pub fn of_file_name(name: &str) -> Option<Self> {
-        Self::parse(name.strip_suffix(".sqfs")?)
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A mounted layer.
-pub struct Layer {
-    pub mount: OwnedFd,
-    pub root: RootAttributes,
-    mount_point: PathBuf,
-}
-
-/// Of a layer's root folder, which the overlay shows from its upper one.
-#[derive(PartialEq)]
-pub struct RootAttributes {
-    pub mode: u32,
-    pub uid: u32,
-    pub gid: u32,
-    pub attributes: Vec<(CString, Vec<u8>)>,
 }
 
 impl Layers {
@@ -167,17 +90,9 @@ impl Layers {
     }
 
     fn mount(&self, key: &LayerKey) -> Result<Layer, Failure> {
-        let file = self.store.open(key)?;
-        let mount = mount_image(file)?;
-        let root = RootAttributes::of(&mount).about(Step::MountLayer, key.as_str())?;
-        let mount_point = mounts::place(&self.mounts, &self.kept().place_of(key))?;
-        let layer = Layer {
-            mount,
-            root,
-            mount_point,
-        };
-        mounts::attach(&layer.mount, &layer.mount_point)?;
-        Ok(layer)
+        Layer::mount(self.store.open(key)?, key, || {
+            mounts::place(&self.mounts, &self.kept().place_of(key))
+        })
     }
 
     /// From here on those that are there stay. Returns the others.
@@ -347,101 +262,5 @@ impl Slot {
         let being_taken = Arc::strong_count(&self.layer) > 1;
         let layer = self.layer.try_lock();
         being_taken || layer.map_or(true, |layer| layer.as_ref().is_some_and(|layer| Arc::strong_count(layer) > 1))
-    }
-}
-
-fn mount_image(file: OwnedFd) -> Result<OwnedFd, Failure> {
-    let device = Loop::attach(file, true)?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID;
-    let source = [Set::Text("source", &device.path), Set::Flag("ro")];
-    mounts::make(Step::MountLayer, "squashfs", &source, attributes)
-}
-
-impl RootAttributes {
-    fn of(mount: &OwnedFd) -> rustix::io::Result<Self> {
-        let root = openat(mount, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        let Stat {
-            st_mode, st_uid, st_gid, ..
-        } = fstat(&root)?;
-        Ok(Self {
-            mode: st_mode & 0o7777,
-            uid: st_uid,
-            gid: st_gid,
-            attributes: user_attributes(&root)?,
-        })
-    }
-
-    /// What the upper folder of a new scratch disk has.
-    pub fn is_plain(&self) -> bool {
-        self.mode == 0o755 && self.uid == 0 && self.gid == 0 && self.attributes.is_empty()
-    }
-}
-
-/// Those of other name spaces are the overlay's or the kernel's own.
-fn user_attributes(root: &OwnedFd) -> rustix::io::Result<Vec<(CString, Vec<u8>)>> {
-    let mut names = vec![0; 64 << 10];
-    let length = match flistxattr(root, &mut names) {
-        Err(Errno::OPNOTSUPP) => 0,
-        other => other?,
-    };
-    let mut attributes = Vec::new();
-    for name in names[..length]
-        .split(|&byte| byte == 0)
-        .filter(|name| name.starts_with(b"user."))
-    {
-        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
-        let mut value = vec![0; 64 << 10];
-        let length = fgetxattr(root, &name, &mut value)?;
-        value.truncate(length);
-        attributes.push((name, value));
-    }
-    Ok(attributes)
-}
-
-impl Drop for Layer {
-    fn drop(&mut self) {
-        if let Err(failure) = mounts::remove_place(&self.mount_point) {
-            log::warning(&failure.to_string());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::LayerKey;
-
-    #[test]
-    fn a_fold_is_named_by_its_chain() {
-        let key = |form: &str, letter: &str| LayerKey::parse(&format!("{form}-{}", letter.repeat(64))).expect("a key");
-        let (a, b) = (key("sha256", "a"), key("sha256", "b"));
-        let both = LayerKey::of_fold(&[a.clone(), b.clone()]).expect("a chain");
-        // printf 'sha256:aa… sha256:bb…' | sha256sum
-        assert_eq!(
-            both.as_str(),
-            "fold-ccd722928bd92476ba1745586fed6e45a102504185ad88cd89e01ff116fd146c"
-        );
-        let c = key("sha256", "c");
-        let three = LayerKey::of_fold(&[a.clone(), b, c.clone()]);
-        assert_eq!(three, LayerKey::of_fold(&[both.clone(), c.clone()]));
-        assert_eq!(LayerKey::of_fold(&[a.clone(), key("chain", "d")]), Some(key("fold", "d")));
-        assert_eq!(LayerKey::of_fold(&[a, both, c]), None);
-        assert_eq!(LayerKey::of_fold(&[]), None);
-    }
-
-    #[test]
-    fn takes_only_keys_of_the_store() {
-        let hex = "0123456789abcdef".repeat(4);
-        assert!(LayerKey::parse(&format!("sha256-{hex}")).is_some());
-        assert!(LayerKey::parse(&format!("chain-{hex}")).is_some());
-        assert!(LayerKey::parse(&format!("fold-{hex}")).is_some());
-        for bad in [
-            format!("sha256:{hex}"),
-            format!("sha512-{hex}"),
-            format!("sha256-{hex}0"),
-            format!("sha256-../{}", &hex[3..]),
-            hex.to_uppercase(),
-        ] {
-            assert!(LayerKey::parse(&bad).is_none(), "{bad}");
-        }
     }
 }

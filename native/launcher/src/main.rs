@@ -19,6 +19,8 @@ mod guest;
 mod instance;
 mod keeping;
 mod launcher;
+mod layer;
+mod layer_key;
 mod layers;
 mod log;
 mod loops;

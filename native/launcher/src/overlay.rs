@@ -1,5 +1,5 @@
 //! The root of a sandbox: idmapped clones of kept layers below, its scratch disk above.
-use crate::layers::{Layer, RootAttributes};
+use crate::layer::{Layer, RootAttributes};
 use crate::log;
 use crate::mounts::{self, Option as Set};
 use crate::planted::is_missing;

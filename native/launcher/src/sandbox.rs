@@ -3,7 +3,7 @@ use crate::cgroup::{Cgroup, CpuTime, Group, OomEvent};
 use crate::channel::Channel;
 use crate::child::{Executable, Mount, Plan};
 use crate::launcher::Launcher;
-use crate::layers::Layer;
+use crate::layer::Layer;
 use crate::mounts;
 use crate::overlay::{self, Stage};
 #[cfg(feature = "planted")]

@@ -1,6 +1,6 @@
 //! What the worker asks for, checked: it is not trusted.
 use crate::cgroup::{Limits, Written};
-use crate::layers::LayerKey;
+use crate::layer_key::LayerKey;
 use crate::step::{At, Failure, Step};
 use caisson_frame::launch::{self, Enforced};
 use rustix::io::Errno;

@@ -1,6 +1,6 @@
 //! The folder of layers. A name in it means a whole layer: its bytes were on disk, and their checksum with them, before it got the name.
 use crate::digest;
-use crate::layers::LayerKey;
+use crate::layer_key::LayerKey;
 use crate::step::{At, Errno as Named, Failure, Step};
 use rustix::fs::{
     Advice, AtFlags, Dir, Gid, Mode, OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, Uid, XattrFlags, fadvise, fchmod,
@@ -181,7 +181,7 @@ pub fn longest_unused(mut stored: Vec<Stored>, in_use: &HashSet<LayerKey>, room:
 #[cfg(test)]
 mod tests {
     use super::{Room, Stored, longest_unused};
-    use crate::layers::LayerKey;
+    use crate::layer_key::LayerKey;
     use std::collections::HashSet;
 
     fn key(digit: char) -> LayerKey {

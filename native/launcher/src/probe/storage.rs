@@ -1,6 +1,7 @@
 //! Layers, disks and roots, made of an empty image in memory.
 use super::{Fact, told};
-use crate::layers::{LayerKey, Layers};
+use crate::layer_key::LayerKey;
+use crate::layers::Layers;
 use crate::loops::Loop;
 use crate::mounts::{self, Option as Set};
 use crate::namespaces::leave_host;
