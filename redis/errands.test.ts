@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import type { Redis } from 'ioredis'
 import { answersKey, errandLeaseKey, errandsKey } from '../proto/keys.js'
@@ -17,7 +18,9 @@ let worker: Errands
 before(async () => {
   scratch = await scratchRedis()
   redis = scratch.connect()
-  errands = new Errands(scratch.connect('failFast'), new StreamTail(scratch.tail(), redis))
+  const calls = scratch.connect('failFast')
+  await once(calls, 'ready')
+  errands = new Errands(calls, new StreamTail(scratch.tail(), redis))
   worker = new Errands(redis, new StreamTail(scratch.tail(), redis))
 })
 after(() => scratch[Symbol.asyncDispose]())

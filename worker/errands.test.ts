@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import type { Redis } from 'ioredis'
 import type { caisson } from '../proto/messages.js'
@@ -17,7 +18,9 @@ let control: Errands
 before(async () => {
   scratch = await scratchRedis()
   redis = scratch.connect()
-  control = new Errands(scratch.connect('failFast'), new StreamTail(scratch.tail(), redis))
+  const calls = scratch.connect('failFast')
+  await once(calls, 'ready')
+  control = new Errands(calls, new StreamTail(scratch.tail(), redis))
 })
 after(() => scratch[Symbol.asyncDispose]())
 

@@ -104,7 +104,8 @@ impl Process {
         let starting = matches!(self.phase, Phase::Starting { .. });
         let reporting = self.status.is_none() && !self.is_told();
         let output = |index: usize| self.outputs[index].wanted(outbox).filter(|_| !starting);
-        let stdin = self.stdin.wanted();
+        let running = matches!(self.phase, Phase::Running);
+        let stdin = self.stdin.wanted().filter(|_| running);
         let stdin_events = if stdin.is_some_and(|(_, writing)| writing) {
             libc::POLLOUT
         } else {
@@ -139,15 +140,21 @@ impl Process {
         if ready[2].revents != 0 {
             self.reap()?;
         }
-        if ready[3].revents & libc::POLLERR != 0 {
+        // A program may close its input before it was heard that it runs: the worker is told that first.
+        if matches!(self.phase, Phase::Running) {
+            self.feed(&ready[3], outbox)?;
+            self.read_outputs(&ready[4..], turn, outbox)?;
+            self.tell_end(outbox);
+        }
+        Ok(())
+    }
+
+    fn feed(&mut self, ready: &libc::pollfd, outbox: &mut Outbox) -> Result<(), AgentError> {
+        if ready.revents & libc::POLLERR != 0 {
             self.stdin.reader_gone();
         }
         self.stdin.write().map_err(AgentError::Pipe)?;
         self.stdin.give_credit(self.id, outbox);
-        if matches!(self.phase, Phase::Running) {
-            self.read_outputs(&ready[4..], turn, outbox)?;
-            self.tell_end(outbox);
-        }
         Ok(())
     }
 
