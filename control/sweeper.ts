@@ -40,7 +40,7 @@ export class Sweeper {
   #queuedAfter = ''
 
   constructor(private readonly parts: SweeperParts) {
-    this.#scripts = Scripts.of(parts.redis)
+    this.#scripts = new Scripts(parts.redis)
   }
 
   /** Until the signal. */

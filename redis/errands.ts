@@ -40,7 +40,7 @@ export class Errands {
     private readonly redis: Redis,
     private readonly tail: StreamTail,
   ) {
-    this.#scripts = Scripts.of(redis)
+    this.#scripts = new Scripts(redis)
   }
 
   /**

@@ -30,7 +30,7 @@ export class Inbox {
     private readonly redis: Redis,
     private readonly tail: StreamTail,
   ) {
-    this.#scripts = Scripts.of(redis)
+    this.#scripts = new Scripts(redis)
   }
 
   /**

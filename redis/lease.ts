@@ -12,7 +12,7 @@ export class Lease {
     private readonly key: string,
     private readonly ms: number,
   ) {
-    this.#scripts = Scripts.of(redis)
+    this.#scripts = new Scripts(redis)
   }
 
   /** Takes or keeps it; false: another has it. */

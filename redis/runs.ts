@@ -68,7 +68,7 @@ export class Runs {
     private readonly redis: Redis,
     private readonly queues: Queues,
   ) {
-    this.#scripts = Scripts.of(redis)
+    this.#scripts = new Scripts(redis)
   }
 
   async get(runId: string): Promise<caisson.v1.Run | undefined> {
@@ -82,8 +82,8 @@ export class Runs {
   }
 
   /**
-   * The next job of a queue, and its run: QUEUED → PREPARING, and → STARTING with what is `atHand`. Jobs whose run is gone, has ended, or is past its start deadline (then
-   * EXPIRED_IN_QUEUE is written) are dropped. `token`: the job's lock, and this request's own name.
+   * The next job of a queue, and its run: QUEUED → PREPARING, and → STARTING with what is `atHand`. Jobs whose run is gone, has ended, or
+   * is past its start deadline (then EXPIRED_IN_QUEUE is written) are dropped. `token`: the job's lock, and this request's own name.
    */
   async take(
     queue: QueueName,

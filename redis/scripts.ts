@@ -16,7 +16,7 @@ interface Script {
 const folder = fileURLToPath(new URL('../../redis/lua/', import.meta.url))
 
 /** Every script, its includes in place. */
-export function readScripts(): Map<string, Script> {
+function readScripts(): Map<string, Script> {
   const files = readdirSync(folder).filter((name) => name.endsWith('.lua'))
   return new Map(
     files.map((file) => {
@@ -42,16 +42,8 @@ function bullmqScript(file: string): string {
 
 let scripts: Map<string, Script> | undefined
 
-const known = new WeakMap<Redis, Scripts>()
-
 export class Scripts {
-  static of(redis: Redis): Scripts {
-    const there = known.get(redis) ?? new Scripts(redis)
-    known.set(redis, there)
-    return there
-  }
-
-  private constructor(private readonly redis: Redis) {
+  constructor(private readonly redis: Redis) {
     scripts ??= readScripts()
   }
 

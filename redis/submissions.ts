@@ -48,7 +48,7 @@ export class Submissions {
     private readonly redis: Redis,
     private readonly queues: Queues,
   ) {
-    this.#scripts = Scripts.of(redis)
+    this.#scripts = new Scripts(redis)
   }
 
   async create(run: NewRun): Promise<Created> {

@@ -14,7 +14,7 @@ export class Workers {
   readonly #scripts: Scripts
 
   constructor(private readonly redis: Redis) {
-    this.#scripts = Scripts.of(redis)
+    this.#scripts = new Scripts(redis)
   }
 
   /** A worker calls this every heartbeatMs, and at once when what it offers changes. `worker_id` is new with every start of a process. */

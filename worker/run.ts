@@ -10,7 +10,6 @@ import type { HeldImage, PreparedImage } from './image/images.js'
 import { processOf } from './image/process.js'
 import { Program } from './program.js'
 import { statementOf } from './receipt/statement.js'
-import type { GuestConsole } from './sandbox/console.js'
 import type { Sandbox } from './sandbox/sandbox.js'
 import { Stop } from './stop.js'
 import { mayRetry, verdictOf } from './verdict.js'
@@ -24,7 +23,6 @@ export class Run {
   readonly #stop = new Stop()
   readonly #clock = new StageClock()
   readonly #program: Program
-  #console: GuestConsole | undefined
   #account: caisson.launch.v1.IFinished | undefined
   #image: PreparedImage | undefined
   #sandbox: Sandbox | undefined
@@ -63,7 +61,7 @@ export class Run {
 
   async #execute(held: Held) {
     const { sandbox, image, process } = await this.#prepare(held)
-    this.#debug(sandbox.console)
+    this.#tellConsole(sandbox)
     await this.#start(sandbox, image)
     await this.#program.execute(sandbox, process, () => {
       this.#startedMs = Date.now()
@@ -101,9 +99,8 @@ export class Run {
     return images.prepare(spec.image, this.#stop.signal, report, { pull: spec.pull, credential, maxLowers })
   }
 
-  #debug(console: GuestConsole | undefined) {
+  #tellConsole({ console }: Sandbox) {
     const { runId, attempt } = this.#run
-    this.#console = console
     if (console) this.#host.log.info('the console of its guest is kept', { runId, attempt, console: console.path })
   }
 
@@ -124,7 +121,7 @@ export class Run {
     const { runId, attempt, spec, limits } = this.#run
     const { reached, report, counters, log } = this.#program
     const { failure } = this.#stop
-    await this.#console?.explain(failure?.cause)
+    await this.#sandbox?.console?.explain(failure?.cause)
     if (failure?.cause !== undefined)
       this.#host.log.error(failure.message, failure.cause, { runId, attempt, reason: failure.reason })
     const output = log.budget

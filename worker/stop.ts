@@ -1,5 +1,6 @@
 import type { Failure } from '../proto/reason.js'
 import { failureOf } from './failure.js'
+import { unlessAborted } from './within.js'
 
 /** Why an attempt is to end before its program does: the first reason is kept. */
 export class Stop {
@@ -31,15 +32,6 @@ export class Stop {
   /** Settles as `promise` does, unless the stop comes first. */
   async unless<T>(promise: Promise<T>): Promise<T> {
     this.signal.throwIfAborted()
-    let leave = () => {}
-    const stopped = new Promise<never>((_, reject) => {
-      leave = () => reject(this.#failure)
-      this.signal.addEventListener('abort', leave, { once: true })
-    })
-    try {
-      return await Promise.race([promise, stopped])
-    } finally {
-      this.signal.removeEventListener('abort', leave)
-    }
+    return unlessAborted(promise, this.signal)
   }
 }

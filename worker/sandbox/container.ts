@@ -4,14 +4,11 @@ import type { caisson } from '../../proto/messages.js'
 import { ChannelSocket } from '../agent/channel.js'
 import { AgentClient } from '../agent/client.js'
 import { Deferred } from '../deferred.js'
-import { within } from '../within.js'
-import { LauncherConnection, LauncherFailed, LauncherLost } from './launcher.js'
+import { answered, LauncherConnection, LauncherFailed } from './launcher.js'
 import { startOfContainer } from './limits.js'
 import type { Pool } from './pool.js'
 import type { Sandbox, Sandboxes, Wall } from './sandbox.js'
 
-/** A launcher that takes longer is not going to answer. */
-const patienceMs = 15_000
 /** The default of limits.disk_bytes, so that most runs find their disk ready. */
 const scratchBytes = 1 << 30
 
@@ -104,6 +101,3 @@ class Container implements Sandbox {
     this.#launcher[Symbol.dispose]()
   }
 }
-
-const answered = <T>(answer: Promise<T>, request: string): Promise<T> =>
-  within(answer, patienceMs, () => new LauncherLost(`no answer to ${request} within ${patienceMs} ms`))

@@ -4,6 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { encodeFrame, FrameDecoder } from '../../proto/frame.js'
 import { caisson } from '../../proto/messages.js'
 import { Deferred } from '../deferred.js'
+import { within } from '../within.js'
 import type { Wire } from './qmp.js'
 import type { HandedFile } from './vmm.js'
 
@@ -43,6 +44,12 @@ export class LauncherFailed extends Error {
 export class LauncherLost extends Error {
   override readonly name = 'LauncherLost'
 }
+
+/** A launcher that takes longer is not going to answer. */
+const answerMs = 15_000
+
+export const answered = <T>(answer: Promise<T>, request: string, ms = answerMs): Promise<T> =>
+  within(answer, ms, () => new LauncherLost(`no answer to ${request} within ${ms} ms`))
 
 interface Waiting {
   answer: keyof Answers

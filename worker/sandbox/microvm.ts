@@ -2,16 +2,15 @@
 import { randomBytes } from 'node:crypto'
 import type { caisson } from '../../proto/messages.js'
 import { AgentClient } from '../agent/client.js'
-import { Patience, unlessAborted, within } from '../within.js'
+import { Patience, unlessAborted } from '../within.js'
 import type { GuestConsole } from './console.js'
-import { LauncherLost } from './launcher.js'
+import { answered, LauncherLost } from './launcher.js'
 import { startOf } from './limits.js'
 import { orLaunchersWord } from './qemu.js'
 import type { Sandbox, Wall } from './sandbox.js'
 import { disksOf } from './shape.js'
 import type { Accelerator, Booted, Disks, MachineSpec, Vmm } from './vmm.js'
 
-const answerMs = 15_000
 /** Mounting many layers takes an emulated guest some seconds. */
 const mountMs = 30_000
 const entropyBytes = 64
@@ -71,9 +70,9 @@ export class MicroVm implements Sandbox {
   async mount(disks: Disks): Promise<void> {
     this.#hasDisks = true
     try {
-      await within(this.#booted.attach(disks, this.#gone.signal), mountMs, lateWith('its disks', mountMs))
+      await answered(this.#booted.attach(disks, this.#gone.signal), 'its disks', mountMs)
       const mounted = this.agent.mount({ layers: disks.layerKeys.length, diskBytes: disks.diskBytes })
-      await within(orLaunchersWord(mounted, this.#booted.launcher), mountMs, lateWith('Mount', mountMs))
+      await answered(orLaunchersWord(mounted, this.#booted.launcher), 'Mount', mountMs)
     } catch (error) {
       await this.console?.explain(error)
       throw error
@@ -120,7 +119,3 @@ export class MicroVm implements Sandbox {
     this.#booted[Symbol.dispose]()
   }
 }
-
-const lateWith = (request: string, ms: number) => () => new LauncherLost(`no answer to ${request} within ${ms} ms`)
-
-const answered = <T>(answer: Promise<T>, request: string): Promise<T> => within(answer, answerMs, lateWith(request, answerMs))

@@ -63,13 +63,9 @@ export class Templates {
     this.#entries.delete(key)
   }
 
-  keys(): string[] {
-    return [...this.#entries.keys()]
-  }
-
   close(): void {
     this.#gone.abort(new Failure('WORKER_DRAINED', 'the worker is stopping'))
-    for (const key of this.keys()) this.drop(key)
+    for (const key of this.#entries.keys()) this.drop(key)
   }
 
   async #make(key: string, shape: Shape, entry: Entry): Promise<MachineSpec['origin']> {

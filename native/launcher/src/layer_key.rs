@@ -1,5 +1,5 @@
 //! The names of the store's files.
-use sha2::{Digest, Sha256};
+use crate::digest;
 
 /// `sha256-`, `chain-` or `fold-<64 hex>`: nothing else names a file of the store.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,7 +28,7 @@ impl LayerKey {
         let mut chain = layers.first()?.hex().to_owned();
         for layer in &layers[1..] {
             chain = match layer.0.strip_prefix(FORMS[0]) {
-                Some(diff_id) => format!("{:x}", Sha256::digest(format!("sha256:{chain} sha256:{diff_id}"))),
+                Some(diff_id) => digest::text(&digest::of(format!("sha256:{chain} sha256:{diff_id}").as_bytes())),
                 None if layer.is_fold() => return None,
                 None => layer.hex().to_owned(),
             };
