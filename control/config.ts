@@ -3,11 +3,14 @@ import { readFileSync } from 'node:fs'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { type LimitName, limitRules, type Maxima } from '../proto/limits.js'
 import { Seal } from '../proto/seal.js'
+import { RedisCaError, readRedisCa } from '../redis/authority.js'
 import { Tenants, TokenFileError } from './tenants.js'
 
 export interface Config {
   /** redis://…, or the path of a unix socket. */
   redis: string
+  /** PEM; undefined: the public authorities. */
+  redisCa: string | undefined
   host: string
   port: number
   tls: { cert: Buffer; key: Buffer } | undefined
@@ -38,6 +41,7 @@ export function parseConfig(argv: string[]): Config {
   }
   return {
     redis: options.redis,
+    redisCa: readAuthority(options),
     host,
     port,
     tls,
@@ -52,6 +56,7 @@ export function parseConfig(argv: string[]): Config {
 
 interface Options extends Record<string, unknown> {
   redis: string
+  redisCa?: string
   listen: { host: string; port: number }
   tlsCert?: string
   tlsKey?: string
@@ -65,7 +70,12 @@ interface Options extends Record<string, unknown> {
 function program(): Command {
   const command = new Command('caisson-control')
     .description('The gRPC front of Caisson: validates runs, records and queues them, and hands out their events.')
-    .requiredOption('--redis <address>', 'redis://HOST:PORT, or the path of a unix socket')
+    .addOption(
+      new Option('--redis <address>', 'redis://…, rediss://… or the path of a unix socket')
+        .env('CAISSON_REDIS')
+        .makeOptionMandatory(),
+    )
+    .option('--redis-ca <file>', 'certificates (PEM) of those who alone may have signed that of rediss://')
     .addOption(
       new Option('--listen <address>', 'HOST:PORT; beyond loopback only with TLS and token')
         .default({ host: '127.0.0.1', port: 7788 }, '127.0.0.1:7788')
@@ -123,6 +133,14 @@ export function parseListen(text: string): { host: string; port: number } {
 
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host)
+}
+
+function readAuthority({ redis, redisCa }: Options): string | undefined {
+  try {
+    return readRedisCa(redisCa, redis)
+  } catch (error) {
+    throw error instanceof RedisCaError ? new ConfigError(error.message) : error
+  }
 }
 
 function readTls(certFile: string | undefined, keyFile: string | undefined): Config['tls'] {

@@ -27,7 +27,7 @@ import { Watch } from './watch.js'
 
 async function main(config: Config): Promise<void> {
   const stopping = stopSignals()
-  const connections = connectAll(config.redis)
+  const connections = connectAll(config)
   const { redis, tailing, reading } = connections
   await Promise.race([firstReady(redis), aborted(stopping.first)])
   if (stopping.first.aborted) return
@@ -70,11 +70,11 @@ async function main(config: Config): Promise<void> {
 const leaseMs = 5_000
 
 /** Calls fail fast; events are read beside them, so that a page of output delays no submit. */
-function connectAll(address: string) {
+function connectAll({ redis: address, redisCa }: Config) {
   return {
-    redis: connect(address, 'control', 'failFast'),
-    tailing: connectTail(address, 'control-tail'),
-    reading: connect(address, 'control-read', 'patient'),
+    redis: connect(address, 'control', 'failFast', redisCa),
+    tailing: connectTail(address, 'control-tail', redisCa),
+    reading: connect(address, 'control-read', 'patient', redisCa),
   }
 }
 

@@ -12,8 +12,11 @@ const patience: Record<Patience, RedisOptions> = {
   failFast: { maxRetriesPerRequest: 0, enableOfflineQueue: false, autoResendUnfulfilledCommands: false, commandTimeout: 5_000 },
 }
 
-/** `address`: redis://…, rediss://…, unix:///PATH or an absolute path of a unix socket. `name` shows in CLIENT LIST. */
-export function connect(address: string, name: string, kind: Patience): Redis {
+/**
+ * `address`: redis://…, rediss://…, unix:///PATH or an absolute path of a unix socket. `name` shows in CLIENT LIST. `ca`: who alone may have
+ * signed the certificate of rediss://.
+ */
+export function connect(address: string, name: string, kind: Patience, ca?: string): Redis {
   const options: RedisOptions = {
     ...patience[kind],
     connectionName: `caisson-${name}`,
@@ -21,6 +24,7 @@ export function connect(address: string, name: string, kind: Patience): Redis {
     retryStrategy: (times) => Math.min(50 * times, 1_000),
     // A replica that was a primary a moment ago: the new primary is reached by connecting again.
     reconnectOnError: (error) => error.message.startsWith('READONLY'),
+    ...authority(ca),
   }
   const path = socketPath(address)
   const redis = path === undefined ? new Redis(address, options) : new Redis({ ...options, path })
@@ -30,10 +34,13 @@ export function connect(address: string, name: string, kind: Patience): Redis {
 }
 
 /** For a StreamTail, which asks again by itself, for what it wants by then. */
-export function connectTail(address: string, name: string): TailConnection {
+export function connectTail(address: string, name: string, ca?: string): TailConnection {
   const path = socketPath(address)
-  return new TailConnection(path === undefined ? new Redis(address, { lazyConnect: true }).options : { path }, `caisson-${name}`)
+  const options = path === undefined ? new Redis(address, { lazyConnect: true, ...authority(ca) }).options : { path }
+  return new TailConnection(options, `caisson-${name}`)
 }
+
+export const authority = (ca: string | undefined): RedisOptions => (ca === undefined ? {} : { tls: { ca } })
 
 function socketPath(address: string): string | undefined {
   if (address.startsWith('/')) return address

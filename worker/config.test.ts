@@ -12,6 +12,12 @@ test('defaults', () => {
   assert.deepEqual(config.images, [])
 })
 
+test('the address of Redis may be in the environment, and the command line goes before it', () => {
+  const environment = { CAISSON_REDIS: 'redis://:secret@r' }
+  assert.equal(parseConfig([], environment)?.redis, 'redis://:secret@r')
+  assert.equal(parseConfig(['--redis', '/r.sock'], environment)?.redis, '/r.sock')
+})
+
 test('help is no error', () => {
   assert.equal(parseConfig(['--help']), undefined)
 })
@@ -38,6 +44,9 @@ test('flags', () => {
 
 const wrong: [string[], RegExp][] = [
   [[], /--redis is missing/],
+  [['--redis', 'redis://r', '--redis-ca', '/etc/passwd'], /--redis-ca is of use only with --redis rediss:/],
+  [['--redis', 'rediss://r', '--redis-ca', '/nowhere'], /--redis-ca \/nowhere cannot be read: ENOENT/],
+  [['--redis', 'rediss://r', '--redis-ca', '/etc/passwd'], /--redis-ca \/etc\/passwd holds no certificate/],
   [['--redis', 'r', '--name', '../x'], /--name "\.\.\/x": must be/],
   [['--redis', 'r', '--state', 'here'], /--state "here": must be an absolute path/],
   [['--redis', 'r', '--images', 'here'], /--images/],

@@ -5,6 +5,7 @@ import { availableParallelism, totalmem } from 'node:os'
 import { dirname, isAbsolute } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Seal } from '../proto/seal.js'
+import { RedisCaError, readRedisCa } from '../redis/authority.js'
 import { defaultLayerLimits, type LayerLimits } from './image/layers/limits.js'
 import { RegistryFlagError, type RegistryOptions, registryOptions } from './image/registry/options.js'
 
@@ -13,6 +14,8 @@ export interface Config {
   seal: Seal | undefined
   registries: RegistryOptions
   redis: string
+  /** PEM of who signed the certificate of Redis; undefined: the public authorities. */
+  redisCa: string | undefined
   name: string
   state: string
   images: string[]
@@ -35,7 +38,8 @@ export class UsageError extends Error {
 }
 
 export const usage = `usage: node dist/worker/main.js --redis ADDRESS [flags]
-  --redis ADDRESS      redis://…, rediss://… or the absolute path of a unix socket
+  --redis ADDRESS      redis://…, rediss://… or the absolute path of a unix socket (CAISSON_REDIS of the environment)
+  --redis-ca FILE      certificates (PEM) of those who alone may have signed that of rediss://
   --name NAME          the instance whose launcher this worker asks (default)
   --state DIR          its state folder (/var/lib/caisson)
   --images DIR         a folder that images may come from; repeatable
@@ -61,6 +65,7 @@ export const usage = `usage: node dist/worker/main.js --redis ADDRESS [flags]
 
 const options = {
   redis: { type: 'string' },
+  'redis-ca': { type: 'string' },
   name: { type: 'string', default: 'default' },
   state: { type: 'string', default: '/var/lib/caisson' },
   images: { type: 'string', multiple: true },
@@ -99,10 +104,12 @@ export function parseConfig(args: string[], environment: NodeJS.ProcessEnv = pro
   const flags = parse(args)
   if (flags.help) return undefined
   const state = absolute('--state', flags.state)
+  const redis = flags.redis ?? environment['CAISSON_REDIS'] ?? missing('--redis')
   return {
     seal: flags['seal-key-file'] === undefined ? undefined : readSeal(flags['seal-key-file']),
     registries: readRegistries(flags, environment),
-    redis: flags.redis ?? missing('--redis'),
+    redis,
+    redisCa: readAuthority(flags['redis-ca'], redis),
     name: matching('--name', flags.name, /^(?!-)[a-z0-9-]{1,32}$/, '1 to 32 characters of [a-z0-9-]'),
     state,
     images: (flags.images ?? []).map((folder) => absolute('--images', folder)),
@@ -144,6 +151,14 @@ function readSeal(file: string): Seal {
     throw new UsageError(`--seal-key-file ${file} cannot be read: ${(error as NodeJS.ErrnoException).code}`)
   }
   throw new UsageError(`--seal-key-file ${file} must hold 64 hexadecimal digits`)
+}
+
+function readAuthority(file: string | undefined, redis: string): string | undefined {
+  try {
+    return readRedisCa(file, redis)
+  } catch (error) {
+    throw error instanceof RedisCaError ? new UsageError(error.message) : error
+  }
 }
 
 function readRegistries(flags: ReturnType<typeof parse>, environment: NodeJS.ProcessEnv): RegistryOptions {

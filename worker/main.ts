@@ -39,10 +39,10 @@ const leastReady = 2
 
 async function main(config: Config): Promise<void> {
   const name = `worker-${config.workerId}`
-  const open = (use: string) => connect(config.redis, `${name}-${use}`, 'patient')
+  const open = (use: string) => connect(config.redis, `${name}-${use}`, 'patient', config.redisCa)
   const redis = open('runs')
   const queueRedis = open('queue')
-  const tailing = connectTail(config.redis, `${name}-tail`)
+  const tailing = connectTail(config.redis, `${name}-tail`, config.redisCa)
   const tail = new StreamTail(tailing, redis)
   let presence: Presence | undefined
   const launcherPath = join('/run/caisson', config.name, 'launcher.sock')

@@ -1,7 +1,7 @@
 // caisson up: the whole service on this machine, in the foreground.
 
 import { totalmem } from 'node:os'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { defaultAddress } from '../sdk/address.js'
 import { Log } from '../up/log.js'
 import { addPassedOn, passedOn } from '../up/passedOn.js'
@@ -16,6 +16,7 @@ interface UpFlags extends Record<string, unknown> {
   images: string[]
   listen: string
   redis?: string
+  redisCa?: string
   guest?: string
   redisMemory?: number
   tlsCert?: string
@@ -37,7 +38,8 @@ export function addUp(program: Command): void {
     .option('--images <folder...>', 'folders that image references may lead into', [] as string[])
     .option('--listen <host:port>', 'loopback, or with TLS and a token', defaultAddress)
     .option('--guest <folder>', 'kernel and VMM of microVMs (default: where scripts/setup puts them)')
-    .option('--redis <url>', 'use this Redis instead of one of its own')
+    .addOption(new Option('--redis <url>', 'use this Redis instead of one of its own').env('CAISSON_REDIS'))
+    .option('--redis-ca <file>', 'certificates (PEM) of those who alone may have signed that of rediss://')
     .option('--redis-memory <size>', 'maxmemory of its own Redis (default: a quarter of the machine)', parseSize)
     .option('--tls-cert <file>', 'PEM of the certificate')
     .option('--tls-key <file>', 'PEM of its key')

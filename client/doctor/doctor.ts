@@ -18,18 +18,20 @@ export interface Where {
   /** Of the service to ask. */
   address: string
   /** Of the Redis to ask; default: that of the instance. */
-  redis?: string
+  redis?: string | undefined
+  /** File of who signed its certificate. */
+  redisCa?: string | undefined
   /** Name of the instance that `up` runs here. */
   name: string
 }
 
-export async function examine(caisson: Caisson, { address, redis, name }: Where): Promise<Examined> {
+export async function examine(caisson: Caisson, { address, redis, redisCa, name }: Where): Promise<Examined> {
   const installation = findInstallation()
   const [probe, programs, service, redisCheck] = await Promise.all([
     probeMachine(installation),
     checkTools(installation),
     checkService(caisson, address),
-    checkRedis(redis, name),
+    checkRedis(redis, redisCa, name),
   ])
   const backends = judgeBackends(probe, programs)
   return {

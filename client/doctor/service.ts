@@ -1,6 +1,7 @@
 // The service that this command would talk to, and what its Redis promises.
 
 import { existsSync } from 'node:fs'
+import { readRedisCa } from '../../redis/authority.js'
 import type { Caisson } from '../sdk/caisson.js'
 import { CaissonError } from '../sdk/error.js'
 import type { BackendOffer, Worker } from '../sdk/model.js'
@@ -43,13 +44,13 @@ function checkOffer(
 }
 
 /** `url`: named by the user; else that of the service `up` started here, which root alone can ask. */
-export async function checkRedis(url: string | undefined, instance: string): Promise<Check> {
+export async function checkRedis(url: string | undefined, caFile: string | undefined, instance: string): Promise<Check> {
   const address = url ?? `/run/caisson/${instance}/redis/redis.sock`
   if (url === undefined && process.getuid?.() !== 0)
     return unknown('redis', "only root can ask the service's own Redis (or name one with --redis)")
   if (url === undefined && !existsSync(address)) return unknown('redis', 'no service with a Redis of its own runs here')
   try {
-    return judge(await askRedisPromise(address))
+    return judge(await askRedisPromise(address, readRedisCa(caFile, address)))
   } catch (error) {
     const remedy = url === undefined ? 'start the service again' : 'is the URL right, and the server up?'
     return no('redis', `cannot be asked: ${error instanceof Error ? error.message : String(error)}`, remedy)

@@ -15,6 +15,7 @@ export interface CredentialFiles {
   sealKeyFile?: string
   registryConfig?: string
   registryCa?: string
+  redisCa?: string
 }
 
 export interface HandedOver {
@@ -22,8 +23,9 @@ export interface HandedOver {
   workerArgs: string[]
 }
 
-const controlFlags = { tlsCert: '--tls-cert', tlsKey: '--tls-key', tokenFile: '--token-file', sealKeyFile: '--seal-key-file' }
-const workerFlags = { sealKeyFile: '--seal-key-file', registryConfig: '--registry-config', registryCa: '--registry-ca' }
+const both = { sealKeyFile: '--seal-key-file', redisCa: '--redis-ca' }
+const controlFlags = { ...both, tlsCert: '--tls-cert', tlsKey: '--tls-key', tokenFile: '--token-file' }
+const workerFlags = { ...both, registryConfig: '--registry-config', registryCa: '--registry-ca' }
 
 /** The flags that name the copies. */
 export async function handOver(files: CredentialFiles, instance: Instance): Promise<HandedOver> {

@@ -71,16 +71,17 @@ export function passedOn(flags: Readonly<Record<string, unknown>>): PassedOn {
 export function judge({
   listen,
   name,
+  redis = '/',
   workerArgs,
   controlArgs,
   ...files
-}: PassedOn & CredentialFiles & { listen: string; name: string }): void {
-  const { tlsCert, tlsKey, tokenFile, sealKeyFile, registryConfig, registryCa } = files
+}: PassedOn & CredentialFiles & { listen: string; name: string; redis?: string }): void {
+  const { tlsCert, tlsKey, tokenFile, sealKeyFile, redisCa, registryConfig, registryCa } = files
   const given = (all: Record<string, string | undefined>) =>
     Object.entries(all).flatMap(([flag, file]) => (file === undefined ? [] : [flag, file]))
-  const seal = { '--seal-key-file': sealKeyFile }
-  const named = given({ '--tls-cert': tlsCert, '--tls-key': tlsKey, '--token-file': tokenFile, ...seal })
-  const workersOwn = given({ '--registry-config': registryConfig, '--registry-ca': registryCa, ...seal })
-  parseControlConfig(['--redis', '/', '--listen', listen, ...named, ...controlArgs])
-  parseWorkerConfig(['--redis', '/', '--name', name, ...workersOwn, ...workerArgs])
+  const both = { '--seal-key-file': sealKeyFile, '--redis-ca': redisCa }
+  const named = given({ '--tls-cert': tlsCert, '--tls-key': tlsKey, '--token-file': tokenFile, ...both })
+  const workersOwn = given({ '--registry-config': registryConfig, '--registry-ca': registryCa, ...both })
+  parseControlConfig(['--redis', redis, '--listen', listen, ...named, ...controlArgs])
+  parseWorkerConfig(['--redis', redis, '--name', name, ...workersOwn, ...workerArgs])
 }

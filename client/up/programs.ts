@@ -41,29 +41,50 @@ export function redisProgram(installation: Installation, instance: Instance, max
 }
 
 /** `redisHere`: it has nobody to call by network. */
-export function controlProgram(installation: Installation, instance: Instance, args: string[], redisHere: boolean): Program {
+export function controlProgram(
+  installation: Installation,
+  instance: Instance,
+  redis: string,
+  args: string[],
+  redisHere: boolean,
+): Program {
   const confinement = ['--reads', instance.credentials.control, ...(redisHere ? ['--no-connect'] : [])]
-  return { name: 'control', ...node(installation, instance, 'control', args, confinement), ready: 'line' }
+  return { name: 'control', ...node(installation, instance, 'control', redis, args, confinement), ready: 'line' }
 }
 
 /** It executes the lister, and the credential helpers that the operator named. */
-export function workerProgram(installation: Installation, instance: Instance, args: string[], images: string[]): Program {
+export function workerProgram(
+  installation: Installation,
+  instance: Instance,
+  redis: string,
+  args: string[],
+  images: string[],
+): Program {
   const ofLauncher = ['layers', 'consoles'].map((folder) => join(instance.state, folder))
   const reads = [...ofLauncher, instance.credentials.worker, ...images].flatMap((path) => ['--reads', path])
   const executes = [instance.installAt, ...programFolders].flatMap((path) => ['--executes', path])
   const writes = [instance.images, instance.worker].flatMap((path) => ['--writes', path])
   const confinement = ['--no-listen', ...reads, ...executes, ...writes]
-  const program = node(installation, instance, 'worker', args, confinement)
+  const program = node(installation, instance, 'worker', redis, args, confinement)
   return { name: 'worker', ...program, env: { ...program.env, ...proxySettings() }, ready: 'line' }
 }
 
-function node(installation: Installation, instance: Instance, part: 'control' | 'worker', args: string[], confinement: string[]) {
+/** The address of Redis is in the environment, for it may hold a password, and everybody sees arguments. */
+function node(
+  installation: Installation,
+  instance: Instance,
+  part: 'control' | 'worker',
+  redis: string,
+  args: string[],
+  confinement: string[],
+) {
   const command = [process.execPath, '--enable-source-maps', join('dist', part, 'main.js'), ...args]
   const group = ['--group', String(instance.users.redis.gid)]
-  return stepDown(installation, instance, part, command, [...group, ...confinement])
+  const program = stepDown(installation, instance, part, command, [...group, ...confinement])
+  return { ...program, env: { ...program.env, CAISSON_REDIS: redis } }
 }
 
-/** How this machine reaches registries. In the environment, for a proxy's URL may hold a password, and everybody sees arguments. */
+/** How this machine reaches registries; in the environment for the same reason. */
 function proxySettings(): Record<string, string> {
   const names = ['http_proxy', 'https_proxy', 'no_proxy'].flatMap((name) => [name, name.toUpperCase()])
   return Object.fromEntries(names.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])))

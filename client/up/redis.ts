@@ -2,6 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
+import { authority } from '../../redis/connect.js'
 
 /** Every acknowledged write is on disk before it is acknowledged, and nothing is ever evicted: an acknowledged run cannot be lost. */
 export function redisArgs(socket: string, dataFolder: string, maxMemoryBytes: number): string[] {
@@ -56,8 +57,8 @@ export interface RedisPromise {
 }
 
 /** Throws when it cannot be reached. */
-export async function askRedisPromise(address: string): Promise<RedisPromise> {
-  const redis = connectOnce(address)
+export async function askRedisPromise(address: string, ca?: string): Promise<RedisPromise> {
+  const redis = connectOnce(address, ca)
   try {
     await redis.connect()
     const version = /^redis_version:(.*?)\r?$/m.exec(await redis.info('server'))?.[1] ?? 'unknown'
@@ -98,13 +99,14 @@ export function describePromise({ version, appendonly, appendfsync, maxmemoryPol
 export const evicts = ({ maxmemoryPolicy }: RedisPromise): boolean =>
   maxmemoryPolicy !== undefined && maxmemoryPolicy !== 'noeviction'
 
-function connectOnce(address: string): Redis {
+function connectOnce(address: string, ca?: string): Redis {
   const options = {
     lazyConnect: true,
     enableReadyCheck: false,
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,
     connectTimeout: 5000,
+    ...authority(ca),
   }
   const redis = address.startsWith('/') ? new Redis({ ...options, path: address }) : new Redis(address, options)
   // connect() rejects with the same error.

@@ -2,6 +2,7 @@
 
 import type { Server } from 'node:net'
 import { join, resolve } from 'node:path'
+import { readRedisCa } from '../../redis/authority.js'
 import { Child } from './child.js'
 import { type CredentialFiles, handOver } from './credentials.js'
 import { findInstallation, requireBinaries } from './installation.js'
@@ -82,7 +83,7 @@ export class Service {
     requireBinaries(installation)
     // Its processes reach their folders whatever the starter's own taste in files is.
     process.umask(0o022)
-    const { name, state, images, listen, redis, guest, redisMemoryBytes, workerArgs, controlArgs } = this.options
+    const { name, state, images, listen, redis, redisCa, guest, redisMemoryBytes, workerArgs, controlArgs } = this.options
     const instance = await makeInstance(name, state, await requireUsers())
     await this.#lock(instance)
     const credentials = await handOver(this.options, instance)
@@ -91,13 +92,11 @@ export class Service {
     const ownRedis = redis === undefined ? [new Child(redisProgram(installation, instance, redisMemoryBytes), this.log)] : []
     await this.#run([launcher, ...ownRedis], signal)
     const store = redis ?? instance.redisSocket
-    await this.#judgeRedis(store)
+    await this.#judgeRedis(store, readRedisCa(redisCa, store))
 
-    const controlArguments = ['--redis', store, '--listen', listen, ...credentials.controlArgs, ...controlArgs]
+    const controlArguments = ['--listen', listen, ...credentials.controlArgs, ...controlArgs]
     const imageFolders = images.map((folder) => resolve(folder))
     const workerArguments = [
-      '--redis',
-      store,
       '--name',
       name,
       '--state',
@@ -106,8 +105,8 @@ export class Service {
       ...credentials.workerArgs,
       ...workerArgs,
     ]
-    const control = new Child(controlProgram(installation, instance, controlArguments, redis === undefined), this.log)
-    const worker = new Child(workerProgram(installation, instance, workerArguments, imageFolders), this.log)
+    const control = new Child(controlProgram(installation, instance, store, controlArguments, redis === undefined), this.log)
+    const worker = new Child(workerProgram(installation, instance, store, workerArguments, imageFolders), this.log)
     await this.#run([control, worker], signal)
     if (images.length === 0) this.log.say('worker', 'may read no folder of images: name one with --images')
   }
@@ -125,8 +124,8 @@ export class Service {
     await Promise.all(children.map((child) => child.start()))
   }
 
-  async #judgeRedis(address: string): Promise<void> {
-    const promise = await askRedisPromise(address)
+  async #judgeRedis(address: string, ca: string | undefined): Promise<void> {
+    const promise = await askRedisPromise(address, ca)
     this.redisPromise = describePromise(promise)
     if (evicts(promise)) throw new Error(`${this.redisPromise}; set its maxmemory-policy to noeviction`)
   }

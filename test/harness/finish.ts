@@ -65,8 +65,8 @@ export function describeVerdict({ verdict, stderr }: Finished): string {
 }
 
 /** A run whose shell has begun; it does the rest, and ends, once it is let. */
-export async function begun(caisson: Caisson, image: string, rest = 'true'): Promise<() => Promise<Finished>> {
-  const { runId } = await caisson.submit(container({ image, args: sh(`cat; ${rest}`), stdin: 'attach' }))
+export async function begun(caisson: Caisson, spec: Partial<RunSpec>, rest = 'true'): Promise<() => Promise<Finished>> {
+  const { runId } = await caisson.submit(container({ ...spec, args: sh(`cat; ${rest}`), stdin: 'attach' }))
   await until('the run has begun', 30_000, async () => (await caisson.get(runId)).state === 'RUNNING')
   return async () => {
     await caisson.attach(runId).end()

@@ -49,7 +49,7 @@ async function fill(path: string): Promise<void> {
 test('a full disk is the matter of the run that needs room, and of nobody else', { timeout: 120_000 }, async () => {
   const [small, large] = [await imageOf(folder, [mib]), await imageOf(folder, [6 * mib])]
   await runs(small)
-  const end = await begun(caisson, small)
+  const end = await begun(caisson, { image: small })
   const filler = join(disk, 'filler')
   await fill(filler)
   const { verdict } = await run(caisson, { image: large, args: ['true'] })

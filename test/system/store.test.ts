@@ -57,7 +57,7 @@ test('the longest unused layers give way to new ones, and come back', async () =
 test('what a run uses stays, whatever comes', async () => {
   const used = await imageOf(folder, [3 * mib])
   const before = await largest()
-  const end = await begun(caisson, used, 'cat data-0 | wc -c')
+  const end = await begun(caisson, { image: used }, 'cat data-0 | wc -c')
   const [key] = [...(await largest())].filter((key) => !before.has(key))
   for (let count = 0; count < 3; count++) await runs(await imageOf(folder, [3 * mib]))
   assert.ok((await store.bytes()) <= storeBytes)

@@ -1,14 +1,18 @@
-// Machines that begin from one template have nothing in common but what they began with, and none of them changes that.
+// Machines that begin from one template have nothing in common but what they began with and the layers that they read, and none of them
+// changes that.
 
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readdir, readlink } from 'node:fs/promises'
+import { readdir, readlink, stat } from 'node:fs/promises'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { RunSpec } from '../../client/sdk/model.js'
-import { finish, sh } from '../harness/finish.js'
+import { begun, finish, sh } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { busybox, python } from '../harness/images.js'
+import { Layout, layer, shellLayer } from '../harness/layout.js'
+import { vmms } from '../harness/machines.js'
 import { knownOffers } from '../harness/offers.js'
 
 const runs = Number(process.env['CAISSON_TEMPLATE_RUNS'] ?? 12)
@@ -21,8 +25,8 @@ const offer = (await knownOffers(caisson)).find(({ backend }) => backend === 'mi
 const skip = offer?.unavailable ? `no microVM here: ${offer.unavailable}` : false
 
 const spec = (over: Partial<RunSpec>): RunSpec => ({ image: busybox, isolation: 'MICROVM_REQUIRED', ...over })
-const perform = async (script: string) => {
-  const { verdict, stdout } = await finish(caisson.run(spec({ args: sh(script) })))
+const perform = async (image: string, script: string) => {
+  const { verdict, stdout } = await finish(caisson.run(spec({ image, args: sh(script) })))
   assert.equal(verdict.outcome, 'EXITED', JSON.stringify(verdict))
   return stdout.toString().trim()
 }
@@ -48,23 +52,60 @@ test('no two machines share random numbers, ids or files, and the template stays
   skip,
   timeout: 600_000,
 }, async () => {
-  await perform('true')
+  const layout = await Layout.create(join(instance.folder, 'images/nameless'))
+  const layers = [await shellLayer(), await layer([{ name: 'etc/machine-id', content: '' }])]
+  const image = await layout.index({ latest: await layout.image(layers) })
+  await perform(image, 'true')
   const before = await templates()
   assert.ok([...before.keys()].length >= 2, 'memory and state of a template')
   const script = `
-    test -e /mark && echo "another's file is here"; echo mine > /mark; sync
-    dd if=/dev/urandom of=/dev/shm/noise bs=1M count=8 2> /dev/null
-    head -c 16 /dev/urandom | od -A n -t x1 | tr -d ' \\n'; echo
-    cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id; hostname`
+    test -e /mark && echo "another's file is here"; echo mine > /mark; /bin/busybox sync
+    bb=/bin/busybox
+    $bb dd if=/dev/urandom of=/dev/shm/noise bs=1M count=8 2> /dev/null
+    $bb head -c 16 /dev/urandom | $bb od -A n -t x1 | $bb tr -d ' \\n'; echo
+    cat /proc/sys/kernel/random/uuid /proc/sys/kernel/random/boot_id /etc/machine-id; $bb hostname`
   const said: string[] = []
   for (let done = 0; done < runs; done += atOnce)
-    said.push(...(await Promise.all(Array.from({ length: atOnce }, () => perform(script)))))
-  for (const lines of said.map((text) => text.split('\n'))) assert.equal(lines.length, 4, lines.join('; '))
+    said.push(...(await Promise.all(Array.from({ length: atOnce }, () => perform(image, script)))))
+  for (const lines of said.map((text) => text.split('\n'))) assert.equal(lines.length, 5, lines.join('; '))
   const words = said.flatMap((text) => text.split('\n'))
   assert.equal(new Set(words).size, words.length)
   const after = await templates()
   for (const [path, hash] of before) assert.equal(after.get(path), hash, path)
 })
+
+test('machines that run at once read the same file of a layer, which an image may have twice', {
+  skip,
+  timeout: 300_000,
+}, async () => {
+  const layout = await Layout.create(join(instance.folder, 'images/twice'))
+  const [shell, word] = [await shellLayer(), await layer([{ name: 'word', content: 'shared' }])]
+  const image = await layout.index({ latest: await layout.image([word, shell, word]) })
+  const ends = await Promise.all([1, 2].map(() => begun(caisson, spec({ image }), 'cat /word')))
+  const stored = await Promise.all([shell, word].map(({ diffId }) => fileId(`${store}/${diffId.replace(':', '-')}.sqfs`)))
+  const held = await Promise.all((await vmms(instance)).map(layerFiles))
+  const sharing = held.filter((files) => stored.every((file) => files.has(file)))
+  assert.ok(sharing.length >= 2, `${sharing.length} of ${held.length} machines read ${stored.join(' and ')}`)
+  for (const files of sharing) assert.equal(files.size, stored.length)
+  for (const end of ends) assert.equal((await end()).stdout.toString(), 'shared')
+})
+
+const store = join(instance.folder, 'state/layers/v1')
+
+/** The files of layers that a VMM holds open. */
+async function layerFiles(pid: number): Promise<Set<string>> {
+  const folder = `/proc/${pid}/fd`
+  const files = (await readdir(folder)).map((fd) => `${folder}/${fd}`)
+  const targets = await Promise.all(files.map((file) => readlink(file).catch(() => '')))
+  const ofLayers = files.filter((_, index) => targets[index]?.includes('/layers/'))
+  return new Set(await Promise.all(ofLayers.map(fileId)))
+}
+
+/** Which file of the host it is, by whatever name. */
+async function fileId(path: string): Promise<string> {
+  const { dev, ino } = await stat(path)
+  return `${dev}:${ino}`
+}
 
 test('the clock of a machine is right, however long its template waited', { skip, timeout: 300_000 }, async () => {
   const code = "import sys, time\nfor line in sys.stdin: sys.stdout.write(f'{time.time()}\\n')"
