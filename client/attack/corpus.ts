@@ -27,14 +27,16 @@ export interface Attack {
   >
 }
 
-/** `only`: a word of the attack's name or class; all without it. */
+/** `only`: names of attacks, or words of their classes, with commas between; all without it. */
 export async function readCorpus({ attack }: Installation, only?: string): Promise<Attack[]> {
   const { stdout } = await promisify(execFile)(attack, ['list'], { timeout: 10_000 }).catch((cause) => {
     throw new Error(`${attack} cannot be executed: build it with "npm run build"`, { cause })
   })
   const all: Attack[] = JSON.parse(stdout)
-  const chosen = only === undefined ? all : all.filter((one) => one.name === only || one.class.includes(only))
-  if (chosen.length > 0) return chosen
+  if (only === undefined) return all
+  const meant = only.split(',').map((word) => all.filter((one) => one.name === word || one.class.includes(word)))
+  const unknown = only.split(',').find((_, index) => meant[index]?.length === 0)
+  if (unknown === undefined) return all.filter((one) => meant.some((some) => some.includes(one)))
   const classes = [...new Set(all.map((one) => one.class))].join(', ')
-  throw new Error(`no attack is named "${only}", and no class has it; classes: ${classes}`)
+  throw new Error(`no attack is named "${unknown}", and no class has it; classes: ${classes}`)
 }

@@ -36,7 +36,7 @@ export function addAttackFlags(command: Command): void {
       '--attack',
       'run the hostile programs on every wall: of a service of its own (as root), or, with --address, of that one',
     )
-    .option('--only <word>', 'of the hostile programs, this one, or those of this class')
+    .option('--only <words>', 'of the hostile programs these, or those of these classes; with commas between')
     .addOption(new Option('--backend <name>', 'only this wall').choices(['container', 'microvm']))
     .option('--images <folder>', 'with --attack and --address: a folder of images of that service, which must be on this host')
     .option('--allow-emulation', 'with --attack: also a microVM that is only emulated')

@@ -1,4 +1,4 @@
-// Mutates good input of the parsers of documents until the time is up; whatever is thrown but what may be, or takes too long, is a finding.
+// Mutates good input of the parsers until the time is up; whatever is thrown but what may be, or takes too long, is a finding.
 //
 //   node dist/test/fuzz/main.js [--seconds N] [--seed N] [--only TARGET]
 

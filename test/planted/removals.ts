@@ -1,36 +1,47 @@
-// The walls that a planted build can leave out. Three namespaces are not among them: without its own mount namespace, what the launcher
-// does to a sandbox's mounts it would do to the host's; without its own network or (outer) pid namespace no sandbox starts, for the kernel
-// mounts /sys and /proc only for who owns these.
+// The walls that a planted build can leave out, alone and together.
 
 export interface Removal {
+  /** Several with commas between. */
   wall: string
+  /** Programs that must notice, every one. Empty: nobody can. */
+  noticedBy: string[]
   /** Why nobody can notice: which other wall stands behind it. */
   behind?: string
+  /** No sandbox starts without it: the service itself notices. */
+  stops?: true
 }
 
 export const removals: Removal[] = [
-  { wall: 'ids' },
-  { wall: 'owner' },
-  { wall: 'namespace-ipc' },
-  { wall: 'namespace-uts' },
-  { wall: 'namespace-time' },
-  { wall: 'namespace-cgroup' },
-  { wall: 'namespace-pid-nested' },
-  { wall: 'hidepid' },
-  { wall: 'init' },
-  { wall: 'limit-memory' },
-  { wall: 'limit-pids' },
-  { wall: 'limit-cpu' },
-  { wall: 'limit-disk' },
-  { wall: 'limit-sockets' },
-  { wall: 'seccomp' },
-  { wall: 'masks' },
-  { wall: 'read-only' },
-  { wall: 'sys' },
-  { wall: 'capabilities' },
-  { wall: 'no-new-privs' },
-  { wall: 'descriptors' },
-  { wall: 'nodev' },
-  { wall: 'nosuid', behind: 'no_new_privs' },
-  { wall: 'nosuid,no-new-privs' },
+  { wall: 'namespace-user', noticedBy: [], stops: true },
+  { wall: 'namespace-mount', noticedBy: [], stops: true },
+  { wall: 'namespace-pid', noticedBy: [], behind: 'namespace-pid-nested' },
+  { wall: 'namespace-pid-nested', noticedBy: ['processes', 'interference'] },
+  { wall: 'namespace-pid,namespace-pid-nested', noticedBy: ['processes'] },
+  { wall: 'namespace-net', noticedBy: ['interfaces'] },
+  { wall: 'namespace-ipc', noticedBy: ['ipc'] },
+  { wall: 'namespace-uts', noticedBy: ['hostname'] },
+  { wall: 'namespace-time', noticedBy: ['hostname'] },
+  { wall: 'namespace-cgroup', noticedBy: ['cgroups'] },
+  { wall: 'ids', noticedBy: ['uids'] },
+  { wall: 'owner', noticedBy: ['inotify'] },
+  { wall: 'limit-memory', noticedBy: ['memory'] },
+  { wall: 'limit-sockets', noticedBy: ['socket-buffers'] },
+  { wall: 'limit-pids', noticedBy: ['forks'] },
+  { wall: 'limit-cpu', noticedBy: ['cpu'] },
+  { wall: 'limit-disk', noticedBy: ['disk'] },
+  { wall: 'seccomp', noticedBy: ['numbers', 'capabilities'] },
+  { wall: 'capabilities', noticedBy: ['capabilities'] },
+  { wall: 'no-new-privs', noticedBy: ['capabilities'] },
+  { wall: 'nosuid', noticedBy: [], behind: 'no-new-privs' },
+  { wall: 'nosuid,no-new-privs', noticedBy: ['setuid'] },
+  { wall: 'nodev', noticedBy: ['devices'] },
+  { wall: 'masks', noticedBy: ['masked'] },
+  { wall: 'read-only', noticedBy: ['settings'] },
+  { wall: 'read-only-sys', noticedBy: ['sysfs'] },
+  { wall: 'sys', noticedBy: ['disks'] },
+  { wall: 'hidepid', noticedBy: ['processes'] },
+  { wall: 'init', noticedBy: ['interference'] },
+  { wall: 'descriptors', noticedBy: ['descriptors'] },
+  { wall: 'sealed', noticedBy: [], behind: 'hidepid, init and capabilities: nobody can open it' },
+  { wall: 'sealed,capabilities', noticedBy: ['agent-binary'] },
 ]

@@ -2,6 +2,7 @@
 use crate::channel::Channel;
 use crate::kernel;
 use crate::payload::{self, Walls};
+use crate::programs::Sandbox;
 use crate::seccomp;
 use crate::session::{AgentError, Session};
 use caisson_seccomp::compile;
@@ -31,7 +32,7 @@ pub fn run(cgroup_fds: u8) -> Result<(), AgentError> {
     let stream = accept_with(&listener, SocketFlags::CLOEXEC).map_err(AgentError::Accept)?;
     drop(listener);
     let channel = Channel::new(stream).map_err(AgentError::Accept)?;
-    Session::new(channel, walls, prepared, None).after(rooted).serve()
+    Session::new(channel, Sandbox::of_container(walls, prepared, rooted)).serve()
 }
 
 fn inherited(number: RawFd) -> Result<OwnedFd, AgentError> {

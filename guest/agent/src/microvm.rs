@@ -10,6 +10,7 @@ use crate::channel::Channel;
 use crate::failure::Failure;
 use crate::kernel;
 use crate::payload::{self, Walls};
+use crate::programs::Sandbox;
 use crate::seccomp;
 use crate::session::{AgentError, Session};
 use boot::Hidden;
@@ -52,7 +53,7 @@ fn live(disks: usize) -> Result<(), AgentError> {
     port::wait_for_host(&port)?;
     say("its host is there");
     let channel = Channel::new(port).map_err(AgentError::Accept)?;
-    Session::new(channel, walls, prepared, Some(Guest { hidden, payload })).serve()
+    Session::new(channel, Sandbox::of_machine(walls, prepared, Guest { hidden, payload })).serve()
 }
 
 /// The machine as its session sees it.

@@ -1,20 +1,14 @@
 //! The conversation with the worker: one thread, one poll over everything there is.
 use crate::channel::Channel;
-use crate::failure::{At, Failure};
+use crate::failure::Failure;
 use crate::kernel;
-use crate::microvm::Guest;
 use crate::outbox::Outbox;
-use crate::payload::{self, Prepared, Walls};
-use crate::planted::is_missing;
 use crate::process::{Process, SLOTS, entry};
+use crate::programs::Programs;
 use crate::seccomp;
 use caisson_frame::FrameError;
 use caisson_frame::agent::{Exec, Hello, HostFrame, Mount, Ready, Setup, agent_frame, failed::Step, host_frame::Frame};
-use rustix::fs::stat;
 use rustix::io::Errno;
-use rustix::system::sethostname;
-use std::os::fd::OwnedFd;
-use std::rc::Rc;
 
 pub const PROTOCOL: u32 = 1;
 /// Frames that wait for a worker who does not read: then it is not read from either.
@@ -67,67 +61,52 @@ pub enum Violation {
     InputCredit,
 }
 
-pub struct Session {
+pub struct Session<P> {
     channel: Channel,
-    walls: Walls,
-    /// Made before anything is known of a client, for the first `Exec`.
-    prepared: Option<Result<Prepared, Failure>>,
+    programs: P,
     outbox: Outbox,
     processes: Vec<Process>,
     mounted: bool,
     set_up: bool,
     turn: usize,
-    /// In a microVM.
-    guest: Option<Rc<Guest>>,
-    /// In a container, until the launcher has said by it that the root is mounted.
-    unrooted: Option<OwnedFd>,
-    /// The machine could not be set up: nothing can be executed.
-    unusable: Option<Failure>,
 }
 
-impl Session {
-    pub fn new(channel: Channel, walls: Walls, prepared: Result<Prepared, Failure>, guest: Option<Guest>) -> Self {
-        let (prepared, outbox) = (Some(prepared), Outbox::default());
+impl<P: Programs> Session<P> {
+    pub fn new(channel: Channel, programs: P) -> Self {
+        let mut outbox = Outbox::default();
+        let agent_version = env!("CARGO_PKG_VERSION").to_owned();
+        outbox.push(agent_frame::Frame::Hello(Hello {
+            protocol: PROTOCOL,
+            agent_version,
+            seccomp_digest: seccomp::LIST.to_vec(),
+        }));
         Self {
             channel,
-            walls,
-            prepared,
+            programs,
             outbox,
             processes: Vec::new(),
             mounted: false,
             set_up: false,
             turn: 0,
-            guest: guest.map(Rc::new),
-            unrooted: None,
-            unusable: None,
-        }
-    }
-
-    /// The first program waits until `rooted`, an eventfd, can be read.
-    pub fn after(self, rooted: OwnedFd) -> Self {
-        Self {
-            unrooted: Some(rooted),
-            ..self
         }
     }
 
     /// Until the worker closes the channel.
     pub fn serve(mut self) -> Result<(), AgentError> {
-        let agent_version = env!("CARGO_PKG_VERSION").to_owned();
-        self.outbox.push(agent_frame::Frame::Hello(Hello {
-            protocol: PROTOCOL,
-            agent_version,
-            seccomp_digest: seccomp::LIST.to_vec(),
-        }));
-        loop {
-            self.channel.flush(&mut self.outbox)?;
-            let ready = self.wait()?;
-            if ready[0].revents & !libc::POLLOUT != 0 && !self.receive()? {
-                return Ok(());
-            }
-            self.turn = self.turn.wrapping_add(1);
-            self.advance(&ready[1..])?;
+        while self.turn()? {}
+        Ok(())
+    }
+
+    /// False when the worker closed the channel.
+    pub fn turn(&mut self) -> Result<bool, AgentError> {
+        self.channel.flush(&mut self.outbox)?;
+        let ready = self.wait()?;
+        if ready[0].revents & !libc::POLLOUT != 0 && !self.receive()? {
+            return Ok(false);
         }
+        self.turn = self.turn.wrapping_add(1);
+        self.advance(&ready[1..])?;
+        Ok(true)
     }
 
     fn wait(&self) -> Result<Vec<libc::pollfd>, AgentError> {
@@ -191,8 +170,9 @@ impl Session {
     }
 
     fn mount(&mut self, mount: &Mount) -> Result<(), Violation> {
-        let guest = self.guest.as_ref().filter(|_| !self.mounted);
-        self.unusable = guest.ok_or(Violation::SetupOrder)?.mount(mount).err();
+        if self.mounted || !self.programs.mount(mount) {
+            return Err(Violation::SetupOrder);
+        }
         self.mounted = true;
         self.outbox.push(agent_frame::Frame::Ready(Ready {}));
         Ok(())
@@ -200,15 +180,10 @@ impl Session {
 
     fn set_up(&mut self, setup: &Setup) -> Result<(), AgentError> {
         self.set_up = true;
-        if let Some(guest) = &self.guest {
-            let failure = guest.set_up(setup).err();
-            self.unusable = self.unusable.take().or(failure);
+        if self.programs.set_up(setup)? {
             self.outbox.push(agent_frame::Frame::Ready(Ready {}));
         }
-        if is_missing("namespace-uts") {
-            return Ok(());
-        }
-        sethostname(setup.hostname.as_bytes()).map_err(AgentError::Hostname)
+        Ok(())
     }
 
     fn execute(&mut self, exec: &Exec) -> Result<(), AgentError> {
@@ -226,18 +201,11 @@ impl Session {
 
     fn start(&mut self, exec: &Exec) -> Result<Process, Failure> {
         check(exec)?;
-        self.unusable.take().map_or(Ok(()), Err)?;
         if self.processes.len() == MAX_PROCESSES {
             let message = format!("exec: this sandbox has {MAX_PROCESSES} processes, at most");
             return Err(Failure::explained(Step::Request, Errno::AGAIN, message));
         }
-        if let Some(rooted) = self.unrooted.take() {
-            // A launcher that cannot mount it ends this process.
-            rustix::io::read(&rooted, &mut [0; 8]).at(Step::Root, "wait for the root")?;
-        }
-        let root = clone_root()?;
-        let prepared = self.prepared.take().unwrap_or_else(|| payload::prepare(&self.walls))?;
-        Process::start(exec, prepared, root, self.guest.clone())
+        self.programs.start(exec)
     }
 }
 
@@ -276,19 +244,6 @@ fn check(exec: &Exec) -> Result<(), Failure> {
         return refuse("rlimits.open_files: missing".into());
     }
     Ok(())
-}
-
-/// A copy of the mount, for a mount namespace that was made before it was there.
-fn clone_root() -> Result<OwnedFd, Failure> {
-    let root = payload::ROOT;
-    if stat(root).at(Step::Root, root)?.st_dev == stat("/").at(Step::Root, "/")?.st_dev {
-        return Err(Failure::explained(
-            Step::Root,
-            Errno::NXIO,
-            format!("{root}: nothing is mounted there"),
-        ));
-    }
-    payload::detached(root)
 }
 
 #[cfg(test)]

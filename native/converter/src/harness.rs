@@ -185,34 +185,25 @@ impl Source for Decompressed<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
-    use std::path::Path;
-
-    /// What the fuzzer found worth keeping, and what it ever found wrong.
-    fn corpus(target: &str, check: fn(&[u8])) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);
-        let files: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(!files.is_empty());
-        files.iter().for_each(|path| check(&fs::read(path).unwrap()));
-    }
+    use caisson_frame::harness::run_corpus;
 
     #[test]
     fn tar_corpus() {
-        corpus("tar", tar);
+        run_corpus("tar", tar);
     }
 
     #[test]
     fn decompress_corpus() {
-        corpus("decompress", decompress);
+        run_corpus("decompress", decompress);
     }
 
     #[test]
     fn layer_corpus() {
-        corpus("layer", layer);
+        run_corpus("layer", layer);
     }
 
     #[test]
     fn fold_corpus() {
-        corpus("fold", fold);
+        run_corpus("fold", fold);
     }
 }

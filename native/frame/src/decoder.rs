@@ -47,6 +47,11 @@ impl<T: Message + Default> Decoder<T> {
         self.start == self.buffer.len()
     }
 
+    #[cfg(any(test, feature = "harness"))]
+    pub(crate) fn pending(&self) -> usize {
+        self.buffer.len() - self.start
+    }
+
     fn compact(&mut self) {
         self.buffer.drain(..self.start);
         self.start = 0;

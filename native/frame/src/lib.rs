@@ -4,6 +4,8 @@
 mod codec;
 mod decoder;
 mod errno;
+#[cfg(any(test, feature = "harness"))]
+pub mod harness;
 
 pub use codec::{HEADER_BYTES, MAX_FRAME_BYTES, encode_frame, read_frame, write_frame};
 pub use decoder::Decoder;

@@ -1,7 +1,7 @@
 //! From clone to exec, in the child: it has one thread, and a copy of memory in which other threads may have held any lock. So nothing
 //! here allocates, and what goes wrong is reported as three numbers.
 use crate::namespaces::loopback_up;
-use crate::planted::is_missing;
+use crate::planted::{self, is_missing};
 use crate::privileges;
 use crate::spec::MAX_LAYERS;
 use crate::step::Step;
@@ -112,7 +112,9 @@ fn become_program(plan: &Plan<'_>, program: BorrowedFd<'_>, parent: BorrowedFd<'
     // After the change of uid, which clears the signal. That the launcher did not die before shows by its second byte: neither the
     // parent's pid, which is 0 from in here, nor the socket, which closes later than its thread ends, would tell.
     at(Step::DieWithParent, set_parent_process_death_signal(Some(Signal::KILL)))?;
-    at(Step::Loopback, loopback_up())?;
+    if !is_missing("namespace-net") {
+        at(Step::Loopback, loopback_up())?;
+    }
     change_root(plan)?;
     silence_standard_streams()?;
     if let Some(errors) = plan.errors {
@@ -186,7 +188,10 @@ fn change_root(plan: &Plan<'_>) -> Done {
     at(Step::BindRoot, mount_bind_recursive(plan.root, plan.root))?;
     at(Step::BindRoot, chdir(plan.root))?;
     for (index, wanted) in plan.mounts.iter().enumerate() {
-        let result = mount(wanted.kind, wanted.target, wanted.kind, wanted.flags, wanted.options);
+        let result = match planted::instead_of(wanted.kind) {
+            Some(of_the_host) => mount_bind_recursive(of_the_host, wanted.target),
+            None => mount(wanted.kind, wanted.target, wanted.kind, wanted.flags, wanted.options),
+        };
         result.map_err(|errno| StepError {
             step: Step::MountInRoot,
             index: index as u32,

@@ -16,6 +16,20 @@ pub const fn is_missing(_wall: &str) -> bool {
     false
 }
 
+/// The kernel shows /sys only to who owns the network, and /proc to who owns the process numbers: without a namespace of its own a sandbox can
+/// but take the host's.
+#[cfg(feature = "planted")]
+pub fn instead_of(kind: &std::ffi::CStr) -> Option<&'static std::ffi::CStr> {
+    let hosts = [(c"sysfs", "namespace-net", c"/sys"), (c"proc", "namespace-pid", c"/proc")];
+    let taken = hosts.into_iter().find(|(own, wall, _)| *own == kind && is_missing(wall));
+    taken.map(|(_, _, path)| path)
+}
+
+#[cfg(not(feature = "planted"))]
+pub const fn instead_of(_kind: &std::ffi::CStr) -> Option<&'static std::ffi::CStr> {
+    None
+}
+
 /// The agent has no environment.
 #[cfg(feature = "planted")]
 pub fn told_to_agent() -> std::ffi::CString {

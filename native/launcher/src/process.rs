@@ -136,6 +136,8 @@ fn clone(plan: &Plan<'_>, cgroup: &Cgroup, theirs: &OwnedFd, uids: &UidRange) ->
 
 fn namespaces() -> i32 {
     let planted = [
+        ("namespace-user", libc::CLONE_NEWUSER),
+        ("namespace-mount", libc::CLONE_NEWNS),
         ("namespace-net", libc::CLONE_NEWNET),
         ("namespace-ipc", libc::CLONE_NEWIPC),
         ("namespace-uts", libc::CLONE_NEWUTS),

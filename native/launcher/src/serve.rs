@@ -4,6 +4,7 @@ use crate::conversation::converse;
 use crate::filters;
 use crate::launcher::Launcher;
 use crate::log;
+use crate::planted::is_missing;
 use crate::privileges;
 use crate::step::{At, Failure, Step};
 use crate::sweep::sweep;
@@ -82,7 +83,9 @@ fn give_up_privileges() -> Result<(), Failure> {
     let kept = held.intersection(privileges::OF_SERVE);
     privileges::bound(kept).at(Step::BoundingSet)?;
     privileges::hold(kept).at(Step::Capabilities)?;
-    set_no_new_privs(true).at(Step::NoNewPrivs)?;
+    if !is_missing("no-new-privs") {
+        set_no_new_privs(true).at(Step::NoNewPrivs)?;
+    }
     caisson_seccomp::attach(&filters::launcher()).at(Step::Seccomp)
 }
 

@@ -261,8 +261,13 @@ pub fn within(field: &str, value: u64, range: RangeInclusive<u64>) -> Result<u64
     }
 }
 
+/// Of a message, which quotes what the worker sent, and has to fit into a frame.
+const MESSAGE_BYTES: usize = 1_024;
+
 pub fn refuse<T>(what: std::fmt::Arguments<'_>) -> Result<T, Failure> {
-    Err(Errno::INVAL).about(Step::Request, what)
+    let mut message = what.to_string();
+    message.truncate(message.floor_char_boundary(MESSAGE_BYTES));
+    Err(Errno::INVAL).about(Step::Request, message)
 }
 
 #[cfg(test)]

@@ -99,7 +99,7 @@ fn mount_scratch(device: &str, bytes: u64) -> Result<(), Failure> {
 
 /// What is left is exactly what was asked for.
 fn load_down(bytes: u64) -> Result<(), Errno> {
-    let excess = free(&statvfs(SCRATCH)?).saturating_sub(bytes + OVERHEAD_BYTES);
+    let excess = free(&statvfs(SCRATCH)?).saturating_sub(bytes.saturating_add(OVERHEAD_BYTES));
     let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
     let ballast = openat(CWD, format!("{SCRATCH}/ballast"), flags, Mode::from_raw_mode(0o600))?;
     if excess > 0 {

@@ -37,7 +37,7 @@ impl Payload {
 
     pub fn limit(&self, machine: &Machine) -> Result<(), Failure> {
         // The first that finds no memory takes all others along, as the launcher does with a container.
-        let quota = machine.cpu_millis * CPU_PERIOD_US / 1_000;
+        let quota = machine.cpu_millis.saturating_mul(CPU_PERIOD_US) / 1_000;
         for (file, value) in [
             ("memory.max", machine.memory_bytes.to_string()),
             ("memory.oom.group", "1".into()),

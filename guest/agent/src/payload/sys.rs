@@ -2,6 +2,7 @@
 //! its file, and each new kernel adds more. What is shown is listed; whatever else there is does not exist.
 use super::stage::detached;
 use crate::failure::{At, Failure};
+use crate::planted::is_missing;
 use caisson_frame::agent::failed::Step;
 use rustix::fs::{CWD, Mode, mkdir};
 use rustix::io::Errno;
@@ -34,7 +35,9 @@ pub fn make() -> Result<OwnedFd, Failure> {
         let empty = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
         move_mount(tree, "", CWD, format!("/sys/{path}"), empty).at(Step::Root, format_args!("attach /sys/{path}"))?;
     }
-    mount_remount("/sys", MountFlags::BIND | MountFlags::RDONLY | plain(), c"").at(Step::Root, "protect /sys")?;
+    if !is_missing("read-only-sys") {
+        mount_remount("/sys", MountFlags::BIND | MountFlags::RDONLY | plain(), c"").at(Step::Root, "protect /sys")?;
+    }
     detached("/sys")
 }
 

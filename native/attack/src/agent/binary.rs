@@ -1,11 +1,12 @@
 use crate::attack::{Attack, Class, Tries, Verdict};
 use crate::kernel::{End, address, apart, call, open, text};
+use std::os::fd::AsRawFd;
 
 pub const ATTACK: Attack = Attack {
     name: "agent-binary",
     tries: "finds the agent's executable by name, by descriptor, or as /proc/self/exe of a script's interpreter, to change it",
     stands_for: "CVE-2019-5736 (runc, #!/proc/self/exe), CVE-2024-23651 (BuildKit)",
-    must: "there is no such file, and what a script executes is the attacker's own",
+    must: "there is no such file, nobody can write to it, and what a script executes is the attacker's own",
     ..Attack::new(Class::Agent, run)
 };
 
@@ -26,6 +27,11 @@ fn run() -> Verdict {
     for first in [3, 4, 5, 9, 10, 1_000] {
         let path = format!("/proc/self/fd/{first}");
         tries.refused(&format!("open {path}"), open(&path, libc::O_RDWR));
+    }
+    if let Ok(executable) = open("/proc/1/exe", libc::O_RDONLY) {
+        let seals = call(libc::SYS_fcntl, [executable.as_raw_fd().into(), libc::F_GET_SEALS.into()]);
+        let is_sealed = seals.is_ok_and(|seals| seals & i64::from(libc::F_SEAL_WRITE) != 0);
+        tries.check("the agent's executable can be changed", is_sealed);
     }
     tries.check("a script ran another's program", script_runs_ourselves());
     tries.verdict()

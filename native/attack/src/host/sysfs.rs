@@ -1,5 +1,5 @@
 use crate::attack::{Attack, Class, Tries, Verdict};
-use crate::kernel::{open, write};
+use crate::kernel::{address, call, open, text, write};
 use std::path::{Path, PathBuf};
 
 pub const ATTACK: Attack = Attack {
@@ -35,6 +35,10 @@ fn run() -> Verdict {
     ] {
         tries.refused(&format!("write {path}"), write(path, b"/tmp/x"));
     }
+    // Where the program has the uid of who made it, its mode says nothing.
+    let root = text("/sys");
+    tries.refused("chmod 777 /sys", call(libc::SYS_chmod, [address(&root), 0o777]));
+    tries.refused("mkdir /sys/x", std::fs::create_dir("/sys/x").map_err(|_| 1));
     tries.refused(
         "mkdir /sys/fs/cgroup/x",
         std::fs::create_dir("/sys/fs/cgroup/x").map_err(|_| 1),

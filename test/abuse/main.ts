@@ -1,0 +1,90 @@
+// npm run abuse: kernel self-tests, stress-ng and trinity behind every wall of this machine, and the host compared before and after. As root.
+//
+//   node dist/test/abuse/main.js [--seconds N] [--backend NAME]
+
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { BackendName } from '../../client/sdk/model.js'
+import { describeVerdict, type Finished, run } from '../harness/finish.js'
+import { expectSameHost, lookAtHost } from '../harness/host.js'
+import { Instance } from '../harness/instance.js'
+import { knownOffers } from '../harness/offers.js'
+import { type Program, programs } from './programs.js'
+
+/** What a kernel says that came to harm, or was led where it must not go. */
+const harm =
+  /\b(?:BUG|WARNING|Oops|panic|general protection|Call Trace|stall|blocked for more than|KASAN|UBSAN|soft lockup|bad page)\b/i
+
+interface Flags {
+  seconds: number
+  backend?: BackendName
+}
+
+async function main({ seconds, backend }: Flags): Promise<number> {
+  const [host, log] = [await lookAtHost(), await kernelLog()]
+  const instance = await Instance.start({ args: ['--allow-emulation'] })
+  const faults: string[] = []
+  try {
+    const offers = await knownOffers(instance.caisson)
+    const walls = offers.filter((offer) => offer.unavailable === '' && (backend === undefined || offer.backend === backend))
+    if (walls.length === 0) throw new Error('there is no wall to try')
+    for (const wall of walls) faults.push(...(await abuse(instance, wall.backend, seconds / walls.length)))
+  } finally {
+    await instance.stop()
+  }
+  await expectSameHost(host, [instance.name]).catch((error: Error) => faults.push(error.message))
+  const said = (await kernelLog()).filter((line) => !log.includes(line))
+  faults.push(...said.filter((line) => harm.test(line)).map((line) => `the kernel: ${line}`))
+  process.stdout.write(`the kernel said ${said.length} lines, ${said.filter((line) => harm.test(line)).length} of harm\n`)
+  for (const fault of faults) process.stdout.write(`FAULT ${fault}\n`)
+  return faults.length === 0 ? 0 : 1
+}
+
+/** The programs share the time; whatever becomes of them, the service gives a verdict of theirs, and serves the next. */
+async function abuse(instance: Instance, backend: BackendName, seconds: number): Promise<string[]> {
+  const faults: string[] = []
+  for (const program of programs) {
+    const share = Math.ceil(seconds * program.share)
+    const finished = await torment(instance, backend, program, share)
+    const { outcome, usage } = finished.verdict
+    const ran = `${Math.round((usage.wallUs ?? 0) / 1e6)} s`
+    process.stdout.write(
+      `${backend} ${program.name}: ${outcome} after ${ran}; ${program.says(finished.stdout.toString('latin1'))}\n`,
+    )
+    if (['INTERNAL', 'WORKER_LOST'].includes(outcome)) faults.push(`${backend} ${program.name}: ${describeVerdict(finished)}`)
+    const next = await run(instance.caisson, { args: ['true'] })
+    if (next.verdict.exitCode !== 0) faults.push(`after ${backend} ${program.name}: ${describeVerdict(next)}`)
+  }
+  return faults
+}
+
+function torment({ caisson }: Instance, backend: BackendName, program: Program, seconds: number): Promise<Finished> {
+  const wallMs = (seconds + 30) * 1000
+  return run(caisson, {
+    image: program.image,
+    args: ['sh', '-c', program.script(seconds)],
+    user: program.user,
+    isolation: backend === 'container' ? 'CONTAINER' : 'MICROVM_REQUIRED',
+    limits: { wallMs, cpuMs: wallMs, memoryBytes: 512 << 20, pids: 512, diskBytes: 256 << 20, outputBytes: 64 << 20 },
+    retentionMs: 60_000,
+  })
+}
+
+async function kernelLog(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('dmesg', ['--level', 'emerg,alert,crit,err,warn'], { maxBuffer: 64 << 20 })
+  return stdout.split('\n').filter((line) => line !== '')
+}
+
+const whole = (text: string): number => {
+  if (!/^[1-9]\d*$/.test(text)) throw new InvalidArgumentError('a number of seconds')
+  return Number(text)
+}
+
+process.exitCode = await main(
+  new Command('abuse')
+    .option('--seconds <n>', 'for all walls together', whole, 600)
+    .addOption(new Option('--backend <name>', 'only this wall').choices(['container', 'microvm']))
+    .parse()
+    .opts<Flags>(),
+)

@@ -1,0 +1,23 @@
+// Removals × programs, for the docs.
+
+import type { Removal } from './removals.js'
+
+export interface Noticed {
+  removal: Removal
+  by: string[]
+  /** Why no sandbox started; empty: they did. */
+  stopped: string
+}
+
+export function table(rows: Noticed[]): string {
+  const lines = rows.map(({ removal, by, stopped }) => `| ${quoted(removal.wall.split(','))} | ${said(removal, by, stopped)} |`)
+  return `| left out | noticed by |\n| --- | --- |\n${lines.join('\n')}\n`
+}
+
+function said({ behind }: Removal, by: string[], stopped: string): string {
+  if (stopped) return `the launcher: no sandbox starts (${stopped})`
+  if (by.length > 0) return quoted(by)
+  return `nobody, for behind it stands ${behind}`
+}
+
+const quoted = (words: string[]) => words.map((word) => `\`${word}\``).join(' ')
