@@ -30,7 +30,7 @@ const rows: Row[] = [
   pipelines,
   throughput,
   output,
-  noise,
+  ...noise,
   latencyWhileOthersWait,
   firstUse,
   pulls,

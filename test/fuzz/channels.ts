@@ -153,6 +153,7 @@ export function channels(): Targets {
         '{"return": {}}',
         '{"return": {"running": true}}',
         '{"error": {"class": "x"}}',
+        '{"return": null}',
       ].map((_, i, lines) => seed(i * 20, Buffer.from(`${[lines[0], lines[2], ...lines.slice(i)].join('\r\n')}\r\n`))),
       mayThrow: QmpError,
       parse: shake,

@@ -272,7 +272,13 @@ pub fn refuse<T>(what: std::fmt::Arguments<'_>) -> Result<T, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{key, without_repeats};
+    use super::{MESSAGE_BYTES, key, without_repeats};
+
+    #[test]
+    fn a_refusal_quotes_no_more_than_fits_into_a_frame() {
+        let failure = key("start.layers", &"ü".repeat(1 << 19)).expect_err("no key");
+        assert!(failure.subject.starts_with("start.layers \"ü") && failure.subject.len() <= MESSAGE_BYTES);
+    }
 
     #[test]
     fn a_repeated_layer_keeps_its_topmost_place() {
