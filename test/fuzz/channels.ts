@@ -13,7 +13,7 @@ import { AgentClient, ChannelClosed } from '../../worker/agent/client.js'
 import type { AgentProcess } from '../../worker/agent/process.js'
 import { ProtocolViolation } from '../../worker/agent/violation.js'
 import { ConverterChannel } from '../../worker/image/layers/channel.js'
-import { QmpError, shakeHands } from '../../worker/sandbox/qmp.js'
+import { Qmp, QmpError } from '../../worker/sandbox/qmp.js'
 import type { Targets } from './targets.js'
 
 const { AgentFrame, Stream } = caisson.agent.v1
@@ -102,11 +102,24 @@ class Converter {
   }
 }
 
+/** All of it is said at once; who then waits for more is left waiting. */
 async function shake(input: Buffer): Promise<void> {
-  const wire = new Wire()
-  for (const piece of pieces(Buffer.concat([Buffer.of((input[0] ?? 0) | 0x80), input.subarray(1)]))) wire.push(piece)
-  wire.push(null)
-  await shakeHands(wire, new AbortController().signal)
+  const chunks = pieces(Buffer.concat([Buffer.of((input[0] ?? 0) | 0x80), input.subarray(1)]))
+  let listener: (data: Buffer) => void = () => {}
+  const qmp = new Qmp({
+    tell() {},
+    hear(heard) {
+      listener = heard
+    },
+  })
+  const talk = (async () => {
+    await qmp.greet()
+    await qmp.perform({ execute: 'query-status' })
+    await qmp.perform({ event: 'RESUME', data: {}, unless: { status: 'failed' } })
+  })()
+  const silence = new Promise<void>((resolve) => setImmediate(resolve))
+  for (const chunk of chunks) listener(chunk)
+  await Promise.race([talk, silence])
 }
 
 const all = (decoder: FrameDecoder, chunks: Buffer[]) =>

@@ -3,7 +3,7 @@
 use crate::fold::Fold;
 use crate::keeping::Keeping;
 use crate::layers::{LayerKey, Layers};
-use crate::spec::{Boot, Convert, MAX_KEYS, MAX_LAYERS, Start, disk_bytes, stop_reason};
+use crate::spec::{Boot, Convert, MAX_KEYS, MAX_LAYERS, Start, Tell, disk_bytes, stop_reason};
 use crate::step::Failure;
 use caisson_frame::Decoder;
 use caisson_frame::harness::framed;
@@ -44,19 +44,25 @@ fn check(keeping: &mut Keeping<'_>, request: &Kind) -> Result<(), Failure> {
         Kind::Prepare(prepare) => assert!(disk_bytes(prepare)? >= 1 << 20),
         Kind::Start(start) => check_start(&Start::check(start)?),
         Kind::Boot(boot) => {
-            let Boot { args, layers, .. } = Boot::check(boot)?;
-            assert!(args.iter().map(|arg| arg.as_bytes().len()).sum::<usize>() <= 4 << 20 && layers.len() <= 64);
+            let Boot { args, limits, .. } = Boot::check(boot)?;
+            assert!(args.iter().map(|arg| arg.as_bytes().len()).sum::<usize>() <= 4 << 20 && limits.memory_bytes >= 1 << 20);
         }
         Kind::Convert(convert) => {
             let Convert { lowers, max_bytes, .. } = Convert::check(convert)?;
             assert!(is_set(&lowers) && max_bytes > 0);
         }
         Kind::Fold(fold) => assert!(is_set(&Fold::check(fold)?.layers)),
+        Kind::Tell(tell) => assert!((1..=64 << 10).contains(&Tell::check(tell.clone())?.data.len())),
         Kind::Stop(stop) => drop(stop_reason(stop)?),
         // Not in the store, each of them.
         Kind::Hold(hold) => assert!(keeping.hold(hold)?.missing.len() <= MAX_KEYS),
         Kind::Release(release) => drop(keeping.release(release)?),
-        Kind::DescribeGuest(_) | Kind::Finish(_) | Kind::Publish(_) | Kind::Remove(_) | Kind::Verify(_) => {}
+        Kind::DescribeGuest(_)
+        | Kind::Finish(_)
+        | Kind::KeepTemplate(_)
+        | Kind::Publish(_)
+        | Kind::Remove(_)
+        | Kind::Verify(_) => {}
     }
     Ok(())
 }
