@@ -2,7 +2,8 @@
 //! name a field; what is taken is within its limits.
 use crate::fold::Fold;
 use crate::keeping::Keeping;
-use crate::layers::{LayerKey, Layers};
+use crate::layer_key::LayerKey;
+use crate::layers::Layers;
 use crate::spec::{Boot, Convert, MAX_KEYS, MAX_LAYERS, Start, Tell, disk_bytes, stop_reason};
 use crate::step::Failure;
 use caisson_frame::Decoder;
