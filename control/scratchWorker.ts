@@ -7,9 +7,10 @@ import { caisson } from '../proto/messages.js'
 import { timestamp } from '../redis/events.js'
 import { Inbox } from '../redis/inbox.js'
 import { Queues } from '../redis/queue.js'
-import { type ClaimedRun, Runs } from '../redis/runs.js'
+import { Runs } from '../redis/runs.js'
 import type { ScratchRedis } from '../redis/scratch.js'
 import { StreamTail } from '../redis/tail.js'
+import type { ClaimedRun } from '../redis/take.js'
 import { verdictOf } from '../redis/verdicts.js'
 import { Workers } from '../redis/workers.js'
 
@@ -65,7 +66,7 @@ export class ScratchWorker implements AsyncDisposable {
     const placement = { workerId: this.workerId, backend: Backend.BACKEND_CONTAINER }
     while (!this.#closed) {
       try {
-        const { run, othersWait } = await this.runs.take('container', randomUUID(), 30_000, placement)
+        const { run, othersWait } = await this.runs.take({ queue: 'container', token: randomUUID(), lockMs: 30_000, placement })
         if (run) void this.#program(run).catch(() => {})
         if (!othersWait) await this.#marks.bzpopmin(`${bullPrefix}:container:marker`, 1)
       } catch {

@@ -36,9 +36,9 @@ export function runHandlers({ calls, submit, watch, attach, runs, submissions, l
     }),
 
     Run: calls.events(async (request: caisson.v1.SubmitRequest, out, stop, metadata) => {
-      const { runId, event } = await submit.submit(request, metadata)
-      if (!event) return await watch.fromCursor(runId, '', out, stop)
-      await watch.fromFirst(runId, event, out, stop)
+      const { runId, events } = await submit.submit(request, metadata)
+      if (!events) return await watch.fromCursor(runId, '', out, stop)
+      await watch.fromFirst(runId, events, out, stop)
     }),
 
     Watch: calls.events(async ({ runId, afterCursor }: caisson.v1.WatchRequest, out, stop) =>

@@ -5,6 +5,7 @@ import { caisson } from '../proto/messages.js'
 import { invalidFields, Refusal, type Violation } from '../proto/reason.js'
 import type { Seal } from '../proto/seal.js'
 import type { Submissions } from '../redis/submissions.js'
+import type { Entry } from '../redis/tail.js'
 import { type Admission, admit, checkCapacity, workerMaxima } from './admit.js'
 import type { Living } from './living.js'
 import type { Memory } from './memory.js'
@@ -24,8 +25,8 @@ export interface SubmitPolicy {
 export interface Submitted {
   runId: string
   created: boolean
-  /** The first event of a run that was created. */
-  event?: { id: string; bytes: Buffer }
+  /** The first ones of a run that was created. */
+  events?: Entry[]
 }
 
 interface Placed extends Admission {
@@ -70,7 +71,7 @@ export class Submit {
     })
     switch (created.outcome) {
       case 'created':
-        return { runId: created.runId, created: true, event: created.event }
+        return { runId: created.runId, created: true, events: created.events }
       case 'known':
         return { runId: created.runId, created: false }
       case 'conflict':

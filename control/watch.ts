@@ -4,7 +4,7 @@ import { eventsKey, runKey } from '../proto/keys.js'
 import { invalidFields, Refusal } from '../proto/reason.js'
 import { isRunId } from '../proto/runid.js'
 import { completeEvent, decodeCursor, isAfter } from '../redis/events.js'
-import { release, type StreamTail } from '../redis/tail.js'
+import { type Entry, release, type StreamTail } from '../redis/tail.js'
 import type { Outgoing } from './outgoing.js'
 
 /** How often a watch without news asks whether there can be any. */
@@ -28,10 +28,10 @@ export class Watch {
     await this.#after(runId, afterId, out, stop)
   }
 
-  /** Of a run that was created for this watch: its first event is at hand. */
-  async fromFirst(runId: string, first: { id: string; bytes: Buffer }, out: Outgoing, stop: AbortController): Promise<void> {
-    await out.write(completeEvent(runId, first.id, first.bytes))
-    await this.#after(runId, first.id, out, stop)
+  /** Of a run that was created for this watch: its first events are at hand. */
+  async fromFirst(runId: string, first: Entry[], out: Outgoing, stop: AbortController): Promise<void> {
+    const place = first.at(-1)?.id ?? '0-0'
+    if (!(await this.#write(runId, first, out, stop.signal))) await this.#after(runId, place, out, stop)
   }
 
   /** Until the verdict, or until `stop`, whose reason says why if that is an error for the client. */
@@ -47,19 +47,24 @@ export class Watch {
     }, checkMs)
     try {
       for await (const entries of this.tail.follow(eventsKey(runId), afterId, signal)) {
-        for (const entry of entries) {
-          const { id, fields } = entry
-          const stored = fields.get('e')
-          if (stored) await out.write(completeEvent(runId, id, stored), () => release(entry))
-          place = id
-          if (fields.has('last')) return
-          if (signal.aborted) break
-        }
+        if (await this.#write(runId, entries, out, signal)) return
+        place = entries.at(-1)?.id ?? place
       }
       if (signal.reason instanceof Refusal) throw signal.reason
     } finally {
       clearInterval(check)
     }
+  }
+
+  /** True: the last of them was the verdict. */
+  async #write(runId: string, entries: Entry[], out: Outgoing, signal: AbortSignal): Promise<boolean> {
+    for (const entry of entries) {
+      const stored = entry.fields.get('e')
+      if (stored) await out.write(completeEvent(runId, entry.id, stored), () => release(entry))
+      if (entry.fields.has('last')) return true
+      if (signal.aborted) return false
+    }
+    return false
   }
 
   /** Whether nothing can come after this place any more: the run has ended, and its last event is not behind it. */

@@ -37,6 +37,9 @@ export function encodeOutput({ time, output: { data, ...rest } }: OutputEvent): 
   return new Gathered([Buffer.concat([head, fields]), ...data.parts])
 }
 
+/** An event's time, to be put before the rest of it: fields of a message may come in pieces. */
+export const encodeTime = (ms: number): Buffer => encodeEvent({ time: timestamp(ms) })
+
 export function stateEvent(nowMs: number, state: StateName, change: Omit<caisson.v1.IStateChange, 'state'>): Buffer {
   return encodeEvent({ time: timestamp(nowMs), state: { ...change, state: stateNumber(state) } })
 }

@@ -2,18 +2,20 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
 import fc from 'fast-check'
+import type { QueueName } from '../proto/job.js'
 import { eventsKey, runKey, stateKey, workerRunsKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { isStateName, stateNames, stateNumber, transitions } from '../proto/state.js'
 import { readEvents } from './events.js'
-import type { AtHand } from './runs.js'
 import { takeRun } from './scratch.js'
 import { aRun, ScratchRuns } from './scratchRuns.js'
 import type { NewRun } from './submissions.js'
+import type { AtHand, TakeRequest } from './take.js'
 import { verdictOf } from './verdicts.js'
 
 const { State, Stream, Outcome, Effect } = caisson.v1
 const placement = { workerId: 'w1', backend: caisson.v1.Backend.BACKEND_CONTAINER }
+const request = (queue: QueueName, token: string): TakeRequest => ({ queue, token, lockMs: 30_000, placement })
 const exited = verdictOf('EXITED', Effect.COMPLETED, '')
 
 const scratch = await ScratchRuns.open()
@@ -70,7 +72,7 @@ describe('the way of a run', () => {
     const middle = await scratch.created({ queue: 'microvm', spec: { image: 'i', priority: 7 } })
     const first = await scratch.created({ queue: 'microvm' })
     const order: (string | undefined)[] = []
-    for (let i = 0; i < 3; i++) order.push((await runs.take('microvm', `t${i}`, 30_000, placement)).run?.runId)
+    for (let i = 0; i < 3; i++) order.push((await runs.take(request('microvm', `t${i}`))).run?.runId)
     assert.deepEqual(order, [first, middle, late])
   })
 
@@ -89,7 +91,7 @@ describe('a run that can start at once', () => {
   const spec = { image: 'oci:/images/a', args: ['true'] }
   const limits = { wallMs: 1000, cpuMillis: 500, memoryBytes: 1000 }
   const take = (token: string, atHand: Partial<AtHand> = {}) =>
-    runs.take('container', token, 30_000, placement, { cpuMillis: 500, memoryBytes: 1000, digests, ...atHand })
+    runs.take({ ...request('container', token), atHand: { cpuMillis: 500, memoryBytes: 1000, digests, ...atHand } })
 
   before(() => takeRun(runs, 'whatever waits', placement))
 
@@ -157,14 +159,14 @@ describe('fencing', () => {
   test('one job is taken once, and also where the same request comes again', async () => {
     await takeRun(runs, 'none', placement)
     const runId = await scratch.created()
-    const takes = await Promise.all([1, 2, 3].map((i) => runs.take('container', `one${i}`, 30_000, placement)))
+    const takes = await Promise.all([1, 2, 3].map((i) => runs.take(request('container', `one${i}`))))
     assert.deepEqual(
       takes.flatMap(({ run }) => run?.runId ?? []),
       [runId],
     )
     const token = `one${takes.findIndex(({ run }) => run) + 1}`
-    assert.equal((await runs.take('container', token, 30_000, placement)).run?.runId, runId)
-    assert.equal((await runs.take('container', 'another', 30_000, placement)).run, undefined)
+    assert.equal((await runs.take(request('container', token))).run?.runId, runId)
+    assert.equal((await runs.take(request('container', 'another'))).run, undefined)
   })
 
   test('with its verdict, or its next attempt, the job is gone', async () => {

@@ -1,8 +1,8 @@
 // What an attempt writes about its run. Each change is one Lua script, so that it happens wholly or not at all, and the same call sent
 // again after a lost answer finds its work done.
 import type { Redis } from 'ioredis'
-import { bullPrefix, type QueueName, queueNames } from '../proto/job.js'
-import { lastTakeKey, retentionKey, runKey, startDeadlinesKey, stateKey, workerRunsKey, workersKey } from '../proto/keys.js'
+import { type QueueName, queueNames } from '../proto/job.js'
+import { runKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { maxAttempts, type StateName } from '../proto/state.js'
 import { type Argument, Gathered } from './command.js'
@@ -10,39 +10,13 @@ import { asBuffer, encodeEvent, encodeOutput, type OutputEvent, stateEvent, verd
 import type { Queues } from './queue.js'
 import { decodeRecord, stateName } from './record.js'
 import { runKeys, Scripts } from './scripts.js'
-import { expiredInQueue } from './verdicts.js'
+import { bullKeys, claimedRun, encodeTake, type Taken, type TakeRequest } from './take.js'
 
 type IRunEvent = caisson.v1.IRunEvent
 
 const none = Buffer.alloc(0)
 
-const { Placement, RunSpec, Limits, Verdict } = caisson.v1
-
-export interface ClaimedRun {
-  runId: string
-  attempt: number
-  spec: caisson.v1.RunSpec
-  /** All set. */
-  limits: caisson.v1.Limits
-  submittedMs: number
-  /** Digest of the image with which it was taken as STARTING; empty: it is PREPARING. */
-  startingWith: string
-}
-
-/** What a worker has at hand for the run that it takes: such a run is STARTING at once. */
-export interface AtHand {
-  cpuMillis: number
-  memoryBytes: number
-  /** Images by reference. */
-  digests: Iterable<[reference: string, digest: string]>
-}
-
-export interface Taken {
-  /** Undefined: nothing could be taken. */
-  run?: ClaimedRun
-  /** There is more to take. */
-  othersWait: boolean
-}
+const { RunSpec, Verdict } = caisson.v1
 
 /** One report of an attempt: everything in it is written in one round trip, in this order, or nothing is. */
 export interface Report {
@@ -55,8 +29,6 @@ export interface Report {
   /** With a verdict. */
   receipt?: Buffer
 }
-
-const nothing: AtHand = { cpuMillis: 0, memoryBytes: 0, digests: [] }
 
 /**
  * Every write of a worker is fenced: false (or undefined) says that this attempt is no longer the run's, and that nothing was written.
@@ -82,53 +54,15 @@ export class Runs {
   }
 
   /**
-   * The next job of a queue, and its run: QUEUED → PREPARING, and → STARTING with what is `atHand`. Jobs whose run is gone, has ended, or
-   * is past its start deadline (then EXPIRED_IN_QUEUE is written) are dropped. `token`: the job's lock, and this request's own name.
+   * The next job of a queue, and its run: QUEUED → PREPARING, and → STARTING with what is at hand. Jobs whose run is gone, has ended, or
+   * is past its start deadline (then EXPIRED_IN_QUEUE is written) are dropped. Where there is none, the request stands: it is answered by
+   * `Handovers`, or by asking with the same token again.
    */
-  async take(
-    queue: QueueName,
-    token: string,
-    lockMs: number,
-    placement: caisson.v1.IPlacement,
-    atHand: AtHand = nothing,
-  ): Promise<Taken> {
-    const now = Date.now()
-    const workerId = placement.workerId ?? ''
-    const expired = expiredInQueue()
-    const attempts = Array.from({ length: maxAttempts }, (_, index) => index + 1)
-    const answer = await this.#scripts.call(
-      'take',
-      [
-        lastTakeKey(workerId, queue),
-        workerRunsKey(workerId),
-        workersKey,
-        runKey(''),
-        stateKey(''),
-        startDeadlinesKey,
-        retentionKey,
-      ],
-      [
-        token,
-        bullKeys(queue),
-        lockMs,
-        workerId,
-        asBuffer(Placement.encode(placement).finish()),
-        asBuffer(Verdict.encode(expired).finish()),
-        verdictEvent(now, expired),
-        now,
-        atHand.cpuMillis,
-        atHand.memoryBytes,
-        maxAttempts,
-        ...attempts.map((attempt) => stateEvent(now, 'PREPARING', { attempt, placement })),
-        ...attempts.map((attempt) => stateEvent(now, 'STARTING', { attempt })),
-        ...[...atHand.digests].flat(),
-      ],
-    )
-    const [othersWait, runId, attempt, spec, limits, submitted, digest] = answer as Buffer[]
-    const taken: Taken = { othersWait: String(othersWait) === '1' }
-    if (!runId || !spec || !limits) return taken
-    const run = { runId: String(runId), attempt: Number(attempt), submittedMs: Number(submitted), startingWith: String(digest) }
-    return { ...taken, run: { ...run, spec: RunSpec.decode(spec), limits: Limits.decode(limits) } }
+  async take(request: TakeRequest): Promise<Taken> {
+    const { keys, args } = encodeTake(request, Date.now())
+    const [othersWait, ...words] = (await this.#scripts.call('take', keys, args)) as Buffer[]
+    const run = claimedRun(words)
+    return { othersWait: String(othersWait) === '1', ...(run && { run }) }
   }
 
   /** PREPARING → STARTING; or sets the image right of one that is. From its answer on the agent may execute the program. */
@@ -196,6 +130,3 @@ function deduplication({ output, truncated }: IRunEvent | OutputEvent): [kind: s
   if (output) return [String(output.stream), output.offset ?? 0, output.data?.length ?? 0]
   return [truncated ? 't' : '', 0, 0]
 }
-
-/** Of all queues, or of one: where the names of BullMQ's keys begin. */
-const bullKeys = (queue: QueueName | '') => (queue === '' ? `${bullPrefix}:` : `${bullPrefix}:${queue}:`)

@@ -10,8 +10,9 @@ import type { Redis } from 'ioredis'
 import type { QueueName } from '../proto/job.js'
 import type { caisson } from '../proto/messages.js'
 import { connect, connectTail, type Patience } from './connect.js'
-import type { ClaimedRun, Runs } from './runs.js'
+import type { Runs } from './runs.js'
 import type { TailConnection } from './tailConnection.js'
+import type { ClaimedRun } from './take.js'
 
 export interface ScratchRedis extends AsyncDisposable {
   readonly address: string
@@ -76,7 +77,7 @@ export async function takeRun(
   queue: QueueName = 'container',
 ): Promise<ClaimedRun | undefined> {
   for (;;) {
-    const { run, othersWait } = await runs.take(queue, randomUUID(), 30_000, placement)
+    const { run, othersWait } = await runs.take({ queue, token: randomUUID(), lockMs: 30_000, placement })
     if (run?.runId === runId) return run
     if (!othersWait) return undefined
   }

@@ -1,15 +1,16 @@
 // What control writes about runs: their creation, their cancellation, and their end where no worker is there to write it.
 import type { Redis } from 'ioredis'
 import type { QueueName } from '../proto/job.js'
-import { idempotencyKey, runsKey } from '../proto/keys.js'
+import { idempotencyKey, runsKey, standingKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { newRunId } from '../proto/runid.js'
 import { specDigest } from '../proto/specDigest.js'
 import { maxAttempts, type StateName } from '../proto/state.js'
-import { asBuffer, stateEvent, verdictEvent } from './events.js'
+import { asBuffer, encodeTime, stateEvent, verdictEvent } from './events.js'
 import type { Queues } from './queue.js'
 import { queueName } from './runs.js'
 import { runKeys, Scripts } from './scripts.js'
+import { type Entry, entry } from './tail.js'
 import { cancelledInQueue } from './verdicts.js'
 
 const { Limits, Pull, RunSpec, Verdict } = caisson.v1
@@ -31,7 +32,7 @@ export interface NewRun {
 }
 
 export type Created =
-  | { outcome: 'created'; runId: string; event: { id: string; bytes: Buffer } }
+  | { outcome: 'created'; runId: string /** All so far: a worker may have it already. */; events: Entry[] }
   | { outcome: 'known' | 'conflict'; runId: string }
   | { outcome: 'full' }
 
@@ -57,10 +58,10 @@ export class Submissions {
     const runId = newRunId(now)
     const job = this.queues.addition(queue, { runId, attempt: 1 }, spec.priority ?? 0)
     const event = stateEvent(now, 'QUEUED', { attempt: 1, message: run.message })
-    const answer = words(
+    const [outcome, id, events] = asList(
       await this.#scripts.call(
         'create',
-        [...runKeys(runId), runsKey, idempotencyKey(run.idempotencyKey), ...job.keys],
+        [...runKeys(runId), runsKey, idempotencyKey(run.idempotencyKey), ...job.keys, standingKey(queue)],
         [
           runId,
           run.idempotencyKey === '' ? '' : specDigest(spec),
@@ -80,14 +81,21 @@ export class Submissions {
           run.limits.memoryBytes ?? 0,
           run.sealCredential || spec.pull === Pull.ALWAYS ? '' : (spec.image ?? ''),
           ...job.args,
+          encodeTime(now),
         ],
       ),
-    )
-    const [outcome, id = '', entry = ''] = answer
-    if (outcome === 'created') return { outcome, runId: id, event: { id: entry, bytes: event } }
-    if (outcome === 'known' || outcome === 'conflict') return { outcome, runId: id }
-    if (outcome === 'full') return { outcome }
-    throw new Error(`create.lua answered ${outcome}`)
+    ) as [Buffer, Buffer, [Buffer, Buffer[]][]]
+    switch (String(outcome)) {
+      case 'created':
+        return { outcome: 'created', runId: String(id), events: events.map(entry) }
+      case 'known':
+      case 'conflict':
+        return { outcome: String(outcome) as 'known' | 'conflict', runId: String(id) }
+      case 'full':
+        return { outcome: 'full' }
+      default:
+        throw new Error(`create.lua answered ${outcome}`)
+    }
   }
 
   /** The run that an idempotency key has; undefined where it has none. */
@@ -135,7 +143,9 @@ export class Submissions {
 
 export const attemptsLeft = (attempt: number): boolean => attempt < maxAttempts
 
-function words(answer: unknown): string[] {
+const words = (answer: unknown): string[] => asList(answer).map(String)
+
+function asList(answer: unknown): unknown[] {
   if (!Array.isArray(answer)) throw new TypeError('a script answered no list')
-  return answer.map(String)
+  return answer
 }

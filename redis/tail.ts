@@ -207,7 +207,8 @@ function deliver(waiters: Waiter[], streams: Streams | null): void {
   }
 }
 
-function entry([id, pairs]: [id: Buffer, fields: Buffer[]]): Entry {
+/** As Redis gives it, for as many holders as are said later. */
+export function entry([id, pairs]: [id: Buffer, fields: Buffer[]]): Entry {
   const fields = new Map<string, Buffer>()
   for (let i = 0; i + 1 < pairs.length; i += 2) fields.set(String(pairs[i]), pairs[i + 1] ?? Buffer.alloc(0))
   return { id: id.toString(), fields, holders: 0 }

@@ -1,7 +1,7 @@
 // What the client sends to one run, on its way to the program: input at the program's pace, signals and the wish to cancel at once.
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Inbox, Message } from '../redis/inbox.js'
-import type { ClaimedRun } from '../redis/runs.js'
+import type { ClaimedRun } from '../redis/take.js'
 import type { Input } from './agent/input.js'
 import type { AgentProcess } from './agent/process.js'
 import { Deferred } from './deferred.js'

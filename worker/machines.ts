@@ -53,7 +53,7 @@ export class Machines {
     this.#pools = this.#poolsOf(hypervisor)
     const host = hostOf(this.#host, this.#pools, hypervisor, offer)
     const queues: QueueName[] = offer.counts ? ['microvm', 'microvm-required'] : ['microvm-required']
-    this.#intakes = queues.map((queue) => new Intake(host, queue, this.#open(queue)))
+    this.#intakes = queues.map((queue) => new Intake(host, queue, this.#open(queue), this.#open(`${queue}-handovers`)))
     await Promise.all(this.#intakes.map((intake) => intake.serve()))
   }
 
@@ -66,8 +66,10 @@ export class Machines {
     const { pool, machineMemoryBytes } = this.#config
     const bounds = { most: pool, parallel: cores(), memoryBytes: machineMemoryBytes, usual: shapeOf(resolveLimits({}, {}), 0) }
     return new MachinePools(hypervisor, bounds, (problem) => {
-      if (problem) this.#host.log.error('no machine that waits, or no template, can be made', problem)
-      else this.#host.log.info('machines and templates can be made again')
+      if (problem) {
+        this.#host.log.error('no machine that waits, or no template, can be made', problem)
+        for (const intake of this.#intakes) void intake.withdraw()
+      } else this.#host.log.info('machines and templates can be made again')
       this.#onChange()
     })
   }

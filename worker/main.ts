@@ -41,10 +41,10 @@ async function main(config: Config): Promise<void> {
   const name = `worker-${config.workerId}`
   const open = (use: string) => connect(config.redis, `${name}-${use}`, 'patient', config.redisCa)
   const redis = open('runs')
-  const queueRedis = open('queue')
   const tailing = connectTail(config.redis, `${name}-tail`, config.redisCa)
   const tail = new StreamTail(tailing, redis)
   let presence: Presence | undefined
+  let intake: Intake | undefined
   const launcherPath = join('/run/caisson', config.name, 'launcher.sock')
 
   const images = await openImages(config, launcherPath)
@@ -64,8 +64,10 @@ async function main(config: Config): Promise<void> {
           parallel: Math.max(2, cores()),
         },
         (problem) => {
-          if (problem) log.error('no sandbox can be made', problem)
-          else log.info('sandboxes can be made again')
+          if (problem) {
+            log.error('no sandbox can be made', problem)
+            void intake?.withdraw()
+          } else log.info('sandboxes can be made again')
           presence?.tell()
         },
       ),
@@ -84,16 +86,17 @@ async function main(config: Config): Promise<void> {
   const living = new Presence(host, new Workers(redis), await probeMaximum(config), offers)
   presence = living
   const desk = new ErrandDesk(new Errands(redis, tail), new ImageErrands(images, credentials, log), log)
-  const intake = new Intake(host, 'container', queueRedis)
+  const taking = new Intake(host, 'container', open('queue'), open('handovers'))
+  intake = taking
   const drain = async () => {
     living.drain()
-    await Promise.all([desk.close(), intake.drain(config.drainMs), machines.drain(config.drainMs)])
+    await Promise.all([desk.close(), taking.drain(config.drainMs), machines.drain(config.drainMs)])
     await living.leave()
     host.pool.close()
-    await Promise.all([intake.close(), machines.close()])
+    await Promise.all([taking.close(), machines.close()])
   }
   const abandon = () => {
-    intake.abandon()
+    taking.abandon()
     machines.abandon()
   }
   stopOn({ drain, drainMs: config.drainMs, abandon })
@@ -103,7 +106,7 @@ async function main(config: Config): Promise<void> {
   process.stdout.write('ready\n')
   void machines.serve()
   void desk.serve(config.workerId)
-  await intake.serve()
+  await taking.serve()
 }
 
 const containerOffer = ({ pool }: Host, diskRateUnavailable: string): caisson.v1.IBackendOffer => ({

@@ -1,12 +1,15 @@
 // Jobs of one backend, from BullMQ to a run each: never more than this worker has room for, but for one run that waits. BullMQ wakes,
-// locks, and finds stalled jobs; a job is taken together with its run, in one script (redis/lua/take.lua), and finished with its verdict.
+// locks, and finds stalled jobs; a job is taken together with its run, in one script, and finished with its verdict. A worker that finds
+// no job is handed the next one by the script that adds it (redis/lua/include/take.lua), and not only woken.
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Worker } from 'bullmq'
 import type { Redis } from 'ioredis'
 import { bullPrefix, type JobData, jobId, type QueueName } from '../proto/job.js'
 import { Failure } from '../proto/reason.js'
-import type { AtHand, ClaimedRun } from '../redis/runs.js'
+import { Handovers } from '../redis/handovers.js'
+import type { AtHand, ClaimedRun, TakeRequest } from '../redis/take.js'
+import { Deferred } from './deferred.js'
 import type { Host } from './host.js'
 import { Run } from './run.js'
 
@@ -15,6 +18,8 @@ const renewMs = 10_000
 const retryMs = 1_000
 /** A wait for a job begins anew after so long: a wake-up may be lost with the worker that had it. */
 const waitSeconds = 5
+/** What was handed over is started before the next is asked for. */
+const handoverMs = 3
 
 interface Active {
   run: Run
@@ -25,14 +30,22 @@ export class Intake {
   readonly #host: Host
   readonly #queue: QueueName
   readonly #jobs: Worker<JobData>
+  readonly #handovers: Handovers
   readonly #active = new Map<string, Active>()
   readonly #renewal: NodeJS.Timeout
+  /** Of the request for the next job, until one is had by it. */
+  #token = ''
+  #handed = new Deferred<void>()
+  #marked: Promise<unknown> | undefined
   #isDraining = false
   #whenEmpty: (() => void) | undefined
 
-  constructor(host: Host, queue: QueueName, redis: Redis) {
+  /** `handovers`: a connection of its own. */
+  constructor(host: Host, queue: QueueName, redis: Redis, handovers: Redis) {
     this.#host = host
     this.#queue = queue
+    this.#handovers = new Handovers(handovers, host.placement.workerId ?? '', queue, (token, run) => this.#accept(token, run))
+    this.#renewToken()
     this.#jobs = new Worker<JobData>(queue, null, {
       connection: redis,
       prefix: bullPrefix,
@@ -49,7 +62,7 @@ export class Intake {
 
   /** Takes jobs until `drain`. */
   async serve(): Promise<void> {
-    await this.#jobs.startStalledCheckTimer()
+    await Promise.all([this.#jobs.startStalledCheckTimer(), this.#handovers.listen()])
     while (!this.#isDraining) {
       await this.#untilRoom()
       await this.#takeOne().catch((error) => {
@@ -67,17 +80,26 @@ export class Intake {
   async drain(graceMs: number): Promise<void> {
     this.#isDraining = true
     for (const { run } of this.#active.values()) run.handBack()
-    const empty = new Promise<void>((resolve) => {
-      this.#whenEmpty = resolve
-    })
-    if (this.#active.size === 0) return
     const timer = setTimeout(() => this.abandon(), graceMs)
-    await empty
+    await this.withdraw()
+    if (this.#active.size > 0) await new Promise<void>((resolve) => (this.#whenEmpty = resolve))
     clearTimeout(timer)
+  }
+
+  /** Nothing is handed over until the next job is asked for. */
+  async withdraw(): Promise<void> {
+    const token = this.#token
+    try {
+      const { run } = await this.#host.runs.take({ ...this.#request(token), lockMs: 0 })
+      this.#accept(token, run)
+    } catch (error) {
+      this.#host.log.error('the request for a job could not be withdrawn', error)
+    }
   }
 
   async close(): Promise<void> {
     clearInterval(this.#renewal)
+    this.#handovers.close()
     await this.#jobs.close(true)
   }
 
@@ -89,10 +111,40 @@ export class Intake {
 
   async #takeOne(): Promise<void> {
     if (this.#isDraining) return
-    const token = `${this.#host.placement.workerId}:${randomUUID()}`
-    const { run, othersWait } = await this.#host.runs.take(this.#queue, token, lockMs, this.#host.placement, this.#atHand())
+    const handed = this.#handed.promise
+    const token = this.#token
+    const { run, othersWait } = await this.#host.runs.take(this.#request(token))
+    if (run || othersWait) this.#accept(token, run)
+    if (othersWait) return
+    await Promise.race([this.#untilMarked(), handed])
+    if (token !== this.#token) await delay(handoverMs)
+  }
+
+  /** By an answer, or handed over; not by both, nor twice. */
+  #accept(token: string, run: ClaimedRun | undefined): void {
+    if (token !== this.#token) return
+    this.#renewToken()
     if (run) void this.#process(run, token)
-    if (!othersWait) await this.#jobs.backend.waitForJob(waitSeconds)
+  }
+
+  #renewToken(): void {
+    this.#token = `${this.#host.placement.workerId}:${randomUUID()}`
+    this.#handed.resolve()
+    this.#handed = new Deferred()
+  }
+
+  /** BullMQ marks a queue where jobs were added. One wait at a time: it goes on where a handover came first. */
+  #untilMarked(): Promise<unknown> {
+    this.#marked ??= this.#jobs.backend.waitForJob(waitSeconds).finally(() => {
+      this.#marked = undefined
+    })
+    // Where a handover came first, nobody waits for it.
+    this.#marked.catch(() => {})
+    return this.#marked
+  }
+
+  #request(token: string): TakeRequest {
+    return { queue: this.#queue, token, lockMs, placement: this.#host.placement, atHand: this.#atHand() }
   }
 
   /** A machine takes its time to boot, and a worker that is lost meanwhile has started nothing. */

@@ -2,7 +2,7 @@
 import type { caisson } from '../proto/messages.js'
 import { Failure } from '../proto/reason.js'
 import { specDigest } from '../proto/specDigest.js'
-import type { ClaimedRun } from '../redis/runs.js'
+import type { ClaimedRun } from '../redis/take.js'
 import { StageClock } from './clock.js'
 import { Held } from './held.js'
 import type { Host } from './host.js'

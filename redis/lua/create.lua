@@ -1,4 +1,5 @@
--- Creates a run: record, first event and BullMQ job, or names the run that its idempotency key already has.
+-- Creates a run: record, first event and BullMQ job, or names the run that its idempotency key already has. A worker that waits for a job
+-- has it at once.
 --
 -- KEYS[1] record
 -- KEYS[2] events
@@ -18,12 +19,14 @@
 -- KEYS[16] BullMQ's key 7
 -- KEYS[17] BullMQ's key 8
 -- KEYS[18] BullMQ's key 9
+-- KEYS[19] requests of workers that stand
 -- ARGV run, spec digest ('' without idempotency key), most runs that may wait, spec, limits, queue, submitted ms, start within ms ('' for
 --      no deadline), retention ms, stdin ('1' by Attach), event, sealed registry credential ('' for
 --      none), its expiry in ms, how long an attempt needs it ('running' or 'ended'), cpu millis, memory bytes, image reference ('' where a
---      worker must look anew what it stands for), BullMQ's script, its three arguments
--- Result: {'created', run, id of the first event} | {'known', run} | {'conflict', run} | {'full'}
+--      worker must look anew what it stands for), BullMQ's script, its three arguments, submitted ms as an event has it
+-- Result: {'created', run, its events as XRANGE has them} | {'known', run} | {'conflict', run} | {'full'}
 --- @include add
+--- @include handover
 
 local run, digest = ARGV[1], ARGV[2]
 
@@ -36,7 +39,7 @@ if digest ~= '' then
   end
 end
 -- Sent again after a lost answer.
-if redis.call('EXISTS', KEYS[1]) == 1 then return { 'created', run, redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)[1][1] } end
+if redis.call('EXISTS', KEYS[1]) == 1 then return { 'created', run, redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1) } end
 
 if redis.call('ZCARD', KEYS[5] .. 'QUEUED') >= tonumber(ARGV[3]) then return { 'full' } end
 
@@ -59,6 +62,7 @@ if digest ~= '' then
 end
 redis.call('ZADD', KEYS[8], 0, run)
 redis.call('ZADD', KEYS[5] .. 'QUEUED', 0, run)
-local event = redis.call('XADD', KEYS[2], '*', 'e', ARGV[11])
+redis.call('XADD', KEYS[2], '*', 'e', ARGV[11])
 addJob(10, 18)
-return { 'created', run, event }
+handOver(KEYS[19], ARGV[7], ARGV[22])
+return { 'created', run, redis.call('XRANGE', KEYS[2], '-', '+') }

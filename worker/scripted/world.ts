@@ -85,7 +85,7 @@ export class World implements AsyncDisposable {
         new Pool(
           () => prepareContainer(launcher.path),
           { ...readyContainers, least: 2, most: 4, parallel: 2 },
-          () => {},
+          (problem) => problem && void intake.withdraw(),
         ),
       ),
       startsAtOnce: true,
@@ -96,7 +96,7 @@ export class World implements AsyncDisposable {
       placement: { workerId: 'w', backend: caisson.v1.Backend.BACKEND_CONTAINER },
       log,
     }
-    const intake = new Intake(host, 'container', redis.connect())
+    const intake = new Intake(host, 'container', redis.connect(), redis.connect())
     const world = new World(logged, redis, launcher, host, intake, new Submissions(redis.connect(), queues), inbox, folder)
     void intake.serve()
     return world

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, afterEach, describe, test } from 'node:test'
+import { standingKey } from '../proto/keys.js'
+import { caisson } from '../proto/messages.js'
+import { readEvents } from './events.js'
+import { Handovers } from './handovers.js'
+import { takeRun } from './scratch.js'
+import { ScratchRuns } from './scratchRuns.js'
+import type { ClaimedRun, TakeRequest } from './take.js'
+
+const { State } = caisson.v1
+const placement = { workerId: 'w1', backend: caisson.v1.Backend.BACKEND_CONTAINER }
+const limits = { wallMs: 1000, cpuMillis: 500, memoryBytes: 1000 }
+const atHand = { cpuMillis: 500, memoryBytes: 1000, digests: [['oci:/images/a', 'sha256:aa']] as [string, string][] }
+
+const scratch = await ScratchRuns.open()
+const { redis, runs } = scratch
+after(() => scratch[Symbol.asyncDispose]())
+afterEach(() => redis.del(standingKey('container')))
+
+const requestOf = (workerId = 'w1'): TakeRequest => ({
+  queue: 'container',
+  token: randomUUID(),
+  lockMs: 30_000,
+  placement: { ...placement, workerId },
+  atHand,
+})
+
+/** A request of this worker that found nothing, and what it was handed since. */
+async function standing(workerId = 'w1') {
+  const handed: [token: string, run: ClaimedRun | undefined][] = []
+  const handovers = new Handovers(scratch.server.connect(), workerId, 'container', (...each) => handed.push(each))
+  await handovers.listen()
+  const request = requestOf(workerId)
+  assert.equal((await runs.take(request)).run, undefined)
+  return { request, handed, handovers }
+}
+
+const handedRuns = ({ handed }: { handed: [string, ClaimedRun | undefined][] }) => handed.map(([, run]) => run?.runId)
+const statesOf = async (runId: string) =>
+  (await readEvents(redis, runId)).flatMap(({ state }) => (state ? [State[state.state ?? 0]] : []))
+
+describe('a request that stands', () => {
+  test('is answered by the submit, once, with times of the submit', async () => {
+    const worker = await standing()
+    const before = Date.now()
+    const created = await scratch.created({ limits })
+    const next = await scratch.created({ limits })
+    await redis.ping()
+    assert.deepEqual(handedRuns(worker), [created])
+    const [token, run] = worker.handed[0] ?? []
+    assert.equal(token, worker.request.token)
+    assert.deepEqual([run?.attempt, run?.startingWith, run?.spec.args, run?.limits.wallMs], [1, 'sha256:aa', ['true'], 1000])
+    const events = await readEvents(redis, created)
+    assert.deepEqual(await statesOf(created), ['QUEUED', 'PREPARING', 'STARTING'])
+    for (const { time } of events) assert.ok(Number(time?.seconds) * 1000 >= before - 1000)
+    assert.equal((await runs.take(requestOf())).run?.runId, next)
+    worker.handovers.close()
+  })
+
+  test('asked again with its token it has the same answer, and none when that run is over', async () => {
+    const worker = await standing()
+    const runId = await scratch.created({ limits })
+    for (let tries = 0; tries < 2; tries++) assert.equal((await runs.take(worker.request)).run?.runId, runId)
+    assert.ok(await runs.end(runId, 1, { outcome: caisson.v1.Outcome.EXITED }))
+    assert.deepEqual(await runs.take(worker.request), { othersWait: true })
+    worker.handovers.close()
+  })
+
+  test('is withdrawn, and gives what was handed over before', async () => {
+    const worker = await standing()
+    await runs.take({ ...worker.request, lockMs: 0 })
+    const waits = await scratch.created({ limits })
+    assert.deepEqual(worker.handed, [])
+    assert.ok(await takeRun(runs, waits, placement))
+    assert.equal((await runs.take(worker.request)).run, undefined)
+    const handed = await scratch.created({ limits })
+    assert.equal((await runs.take({ ...worker.request, lockMs: 0 })).run?.runId, handed)
+    worker.handovers.close()
+  })
+
+  test('of a worker that died is passed over for one that lives', async () => {
+    const [dead, living] = [await standing('w1'), await standing('w2')]
+    dead.handovers.close()
+    await scratch.server.connect().ping()
+    const first = await scratch.created({ limits })
+    assert.deepEqual([handedRuns(dead), (await runs.get(first))?.placement?.workerId], [[], 'w2'])
+    living.handovers.close()
+    await scratch.server.connect().ping()
+    const second = await scratch.created({ limits })
+    assert.equal((await runs.get(second))?.state, State.QUEUED)
+    assert.ok(await takeRun(runs, second, placement))
+  })
+})

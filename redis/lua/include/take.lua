@@ -1,0 +1,81 @@
+-- What a worker asks for: the next job of a queue, and with it the job's run: QUEUED → PREPARING, and → STARTING where the worker has the
+-- image and the room, so that nothing is left to prepare. A job whose run is gone, has ended, or has waited too long is dropped.
+-- A worker that finds no job leaves its request standing, and the script that adds the next one answers it.
+
+-- `request`: the keys and words of take.lua from the first and the third on. `now` and `time`: its first and second word.
+-- Result: as that of take.lua.
+local function answer(request, now, time)
+  local keys, words = request[1], request[2]
+  local worker, workers, lastTake, records = keys[2], keys[3], keys[1], keys[4]
+  local token, prefix = words[1], words[2]
+  local freeCpu, freeMemory, mostAttempts = tonumber(words[8]), tonumber(words[9]), tonumber(words[10])
+  local preparing, starting, images = 10, 10 + mostAttempts, 11 + 2 * mostAttempts
+  -- Of the run, once it is known; what is included below means these.
+  local KEYS = {}
+--- @include end
+--- @include fence
+--- @include queue
+
+  -- So many pointless jobs are dropped in one go.
+  local patience = words[3] == '0' and 0 or 100
+
+  -- The digest of the run's image, if it can start at once.
+  local function readyImage(record)
+    local field = redis.call('HMGET', record, 'reference', 'cpu', 'memory')
+    if (field[1] or '') == '' or tonumber(field[2]) > freeCpu or tonumber(field[3]) > freeMemory then return nil end
+    for i = images, #words, 2 do
+      if words[i] == field[1] then return words[i + 1] end
+    end
+  end
+
+  local function claim(run, attempt)
+    local record = records .. run
+    KEYS[1], KEYS[2], KEYS[3], KEYS[4] = record, record .. ':events', record .. ':inbox', record .. ':taken'
+    KEYS[5], KEYS[6], KEYS[7] = keys[5], keys[6], keys[7]
+    local field = redis.call('HMGET', record, 'state', 'attempt', 'token', 'deadline', 'spec', 'limits', 'submitted', 'image')
+    if field[2] ~= attempt then return nil end
+    if field[1] == 'QUEUED' then
+      local clock = redis.call('TIME')
+      if field[4] and tonumber(field[4]) < clock[1] * 1000 + math.floor(clock[2] / 1000) then
+        endRun(run, 'QUEUED', 'system', words[6], time .. words[7], now)
+        return nil
+      end
+      redis.call('HSET', record, 'token', token, 'worker', worker, 'placement', words[5])
+      redis.call('SADD', worker, run)
+      redis.call('SADD', workers, words[4])
+      redis.call('ZREM', KEYS[6], run)
+      redis.call('XADD', KEYS[2], '*', 'e', time .. words[preparing + tonumber(attempt)])
+      field[8] = readyImage(record)
+      if field[8] then
+        redis.call('HSET', record, 'image', field[8])
+        redis.call('XADD', KEYS[2], '*', 'e', time .. words[starting + tonumber(attempt)])
+      end
+      move(run, 'QUEUED', field[8] and 'STARTING' or 'PREPARING')
+    elseif field[3] ~= token or field[1] == 'ENDED' then
+      return nil
+    end
+    return { run, attempt, field[5], field[6], field[7], field[8] or '' }
+  end
+
+  local function take(job)
+    local run, attempt = job:match('^(.+)%-(%d+)$')
+    local claimed = run and claim(run, attempt)
+    if not claimed then return finishJob(prefix, job, now) end
+    redis.call('SET', lastTake, token .. ' ' .. job, 'PX', 60000)
+    table.insert(claimed, 1, othersWait(prefix) and '1' or '0')
+    return claimed
+  end
+
+  -- Sent again after a lost answer, or it was answered while it stood.
+  local last = redis.call('GET', lastTake)
+  local lastToken, lastJob = string.match(last or '', '^(%S+) (%S+)$')
+  if lastToken == token then return take(lastJob) or { '1' } end
+
+  for _ = 1, patience do
+    local job = nextJob(prefix, token, words[3], now)
+    if not job then return { othersWait(prefix) and '1' or '0' } end
+    local taken = take(job)
+    if taken then return taken end
+  end
+  return { '1' }
+end
