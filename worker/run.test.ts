@@ -7,6 +7,7 @@ import { readKeys, verifyReceipt } from '../client/sdk/receipt.js'
 import { caisson } from '../proto/messages.js'
 import { specDigest } from '../proto/specDigest.js'
 import { ImageError } from './image/failure.js'
+import { Run } from './run.js'
 import type { Script } from './scripted/agent.js'
 import { image, World } from './scripted/world.js'
 
@@ -318,6 +319,21 @@ test('a launcher that dies takes its runs with it; the next one is found', async
   await world.launcher.listen()
   assert.equal((await world.end(later)).verdict.exitCode, 7)
   assert.equal(world.host.pool.problem, undefined)
+})
+
+test('a run that is taken while the worker drains goes back, whatever comes of its image', async () => {
+  const run = { spec: { image: 'oci:/images/a' }, limits: { wallMs: 1000 }, queue: 'microvm', maxWaiting: 1000 } as const
+  const created = await world.submissions.create({ ...run, idempotencyKey: '', retentionMs: 60_000, message: '' })
+  assert.ok(created.outcome === 'created')
+  const { placement, runs } = world.host
+  const taken = await runs.take({ queue: 'microvm', token: 'x', lockMs: 30_000, placement })
+  assert.ok(taken.run)
+  prepare = () => Promise.reject(new Error('given up'))
+  const story = new Run(world.host, taken.run)
+  story.handBack()
+  await story.live()
+  const { state, attempt } = await world.record(created.runId)
+  assert.deepEqual([state, attempt], [State.QUEUED, 2])
 })
 
 test('drain: what runs may finish, what has not started goes back, the rest is told', async () => {

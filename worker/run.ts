@@ -164,7 +164,8 @@ export class Run {
   }
 }
 
-/** Also where it comes when nobody waits for it any more. */
-const whenever = (thing: Promise<Disposable>): Disposable => ({
-  [Symbol.dispose]: () => void thing.then((thing) => thing[Symbol.dispose]()).catch(() => {}),
-})
+/** Also where it comes when nobody waits for it any more; or fails: that is told by whoever gave it up. */
+function whenever(thing: Promise<Disposable>): Disposable {
+  thing.catch(() => {})
+  return { [Symbol.dispose]: () => void thing.then((thing) => thing[Symbol.dispose]()).catch(() => {}) }
+}

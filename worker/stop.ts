@@ -30,8 +30,7 @@ export class Stop {
   }
 
   /** Settles as `promise` does, unless the stop comes first. */
-  async unless<T>(promise: Promise<T>): Promise<T> {
-    this.signal.throwIfAborted()
+  unless<T>(promise: Promise<T>): Promise<T> {
     return unlessAborted(promise, this.signal)
   }
 }

@@ -13,11 +13,13 @@ export async function within<T>(promise: Promise<T>, ms: number, late: () => Err
 
 /** Settles as `promise` does, unless the signal fires first; whoever owns what `promise` waits for then closes it. */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Nobody hears of its failure once it was given up.
+  promise.catch(() => {})
+  signal.throwIfAborted()
   let leave = () => {}
   const aborted = new Promise<never>((_, reject) => {
     leave = () => reject(signal.reason)
-    if (signal.aborted) leave()
-    else signal.addEventListener('abort', leave, { once: true })
+    signal.addEventListener('abort', leave, { once: true })
   })
   try {
     return await Promise.race([promise, aborted])

@@ -3,12 +3,12 @@ import { constants } from 'node:os'
 import type { caisson } from '../../../proto/messages.js'
 import { Failure, type RunReasonName } from '../../../proto/reason.js'
 import { LauncherConnection, LauncherFailed } from '../../sandbox/launcher.js'
+import { unlessAborted } from '../../within.js'
 import type { Descriptor } from '../documents/descriptor.js'
 import { Verifier } from '../documents/digest.js'
 import { ImageError, type ImageReason } from '../failure.js'
 import { ConverterChannel } from './channel.js'
 import { compressionOf } from './compression.js'
-import { orAborted } from './flights.js'
 import type { LayerLimits } from './limits.js'
 import type { Slots } from './slots.js'
 
@@ -90,7 +90,7 @@ export async function convertLayer(conversion: Conversion, signal: AbortSignal):
   const { layer, limits } = conversion
   if (layer.blob.size > limits.bytes) throw tooLarge(layer, limits)
   using launcher = await LauncherConnection.connect(conversion.launcherPath)
-  return await orAborted(Promise.race([convert(launcher, conversion, signal), launcher.lost]), signal).catch(storeFull)
+  return await unlessAborted(Promise.race([convert(launcher, conversion, signal), launcher.lost]), signal).catch(storeFull)
 }
 
 async function convert(launcher: LauncherConnection, conversion: Conversion, signal: AbortSignal): Promise<string | undefined> {

@@ -1,5 +1,7 @@
 // One piece of work per key, however many wait for it. It goes on while anybody waits, and is aborted when the last one has left.
 
+import { unlessAborted } from '../../within.js'
+
 interface Flight<T, P> {
   landing: Promise<T>
   abort: AbortController
@@ -18,7 +20,7 @@ export class Flights<T, P = never> {
     const listener = (progress: P) => onProgress(progress)
     flight.listeners.add(listener)
     try {
-      return await orAborted(flight.landing, signal)
+      return await unlessAborted(flight.landing, signal)
     } finally {
       flight.listeners.delete(listener)
       if (flight.listeners.size === 0) this.#end(key, flight)
@@ -44,22 +46,5 @@ export class Flights<T, P = never> {
 
   #forget(key: string, flight: Flight<T, P>): void {
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
-  }
-}
-
-/** Waits for work that does not listen to this signal itself. */
-export async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  // Nobody hears of its failure once it was given up.
-  work.catch(() => {})
-  signal.throwIfAborted()
-  let onAbort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  try {
-    return await Promise.race([work, aborted])
-  } finally {
-    signal.removeEventListener('abort', onAbort)
   }
 }

@@ -1,8 +1,8 @@
 // Several layers of the store made one by the converter, which gets them from the launcher.
 import { LauncherConnection } from '../../sandbox/launcher.js'
+import { unlessAborted } from '../../within.js'
 import { ConverterChannel } from './channel.js'
 import { checkConverted, type Making, publish, storeFull } from './conversion.js'
-import { orAborted } from './flights.js'
 
 export interface Folding extends Making {
   /** In the store, oldest first. */
@@ -17,7 +17,7 @@ const mostBytes = 2 ** 50
 /** The key in the store. */
 export async function foldLayers(folding: Folding, signal: AbortSignal): Promise<string> {
   using launcher = await LauncherConnection.connect(folding.launcherPath)
-  return await orAborted(Promise.race([fold(launcher, folding), launcher.lost]), signal).catch(storeFull)
+  return await unlessAborted(Promise.race([fold(launcher, folding), launcher.lost]), signal).catch(storeFull)
 }
 
 async function fold(launcher: LauncherConnection, folding: Folding): Promise<string> {

@@ -1,7 +1,7 @@
 // Which layers must stay in the store, as the launcher is told: over one connection, for as long as this worker lives.
 import { setTimeout as delay } from 'node:timers/promises'
 import { LauncherConnection, LauncherLost } from '../../sandbox/launcher.js'
-import { orAborted } from './flights.js'
+import { unlessAborted } from '../../within.js'
 
 /** A launcher that died is started again within a second or so, and then knows of no holds. */
 export const launcherMs = 20_000
@@ -50,7 +50,7 @@ export class Holds {
       this.#held.add(own)
       return this.#use(own, missing, Date.now() + lingerMs)
     })
-    return orAborted(holding, signal).catch((error) => {
+    return unlessAborted(holding, signal).catch((error) => {
       holding.then((late) => late[Symbol.dispose]()).catch(() => {})
       throw error
     })

@@ -2,7 +2,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { LauncherConnection } from '../../sandbox/launcher.js'
-import { orAborted } from './flights.js'
+import { unlessAborted } from '../../within.js'
 import type { Holds } from './holds.js'
 
 export interface StoredLayer {
@@ -81,7 +81,7 @@ export class Upkeep {
     await this.holds.settled()
     using launcher = await LauncherConnection.connect(this.launcherPath)
     for (const key of await this.keys()) {
-      const { found, storedBytes, problem } = await orAborted(launcher.ask({ verify: { key } }, 'verified'), signal)
+      const { found, storedBytes, problem } = await unlessAborted(launcher.ask({ verify: { key } }, 'verified'), signal)
       if (!found) continue
       const layer = { key, storedBytes, problem }
       verified.push(layer)
