@@ -12,9 +12,11 @@ import { Instance } from '../harness/instance.js'
 import { knownOffers } from '../harness/offers.js'
 import { type Program, programs } from './programs.js'
 
-/** What a kernel says that came to harm, or was led where it must not go. */
-const harm =
-  /\b(?:BUG|WARNING|Oops|panic|general protection|Call Trace|stall|blocked for more than|KASAN|UBSAN|soft lockup|bad page)\b/i
+/** What a kernel says that came to harm, or was led where it must not go. A mere trace is none: a limit of memory that is kept leaves one. */
+const harm = /\b(?:BUG|WARNING|Oops|panic|general protection|stall|blocked for more than|KASAN|UBSAN|soft lockup|bad page)\b/i
+
+/** Of a program that is begun again, in seconds. */
+const shortest = 5
 
 interface Flags {
   seconds: number
@@ -41,21 +43,29 @@ async function main({ seconds, backend }: Flags): Promise<number> {
   return faults.length === 0 ? 0 : 1
 }
 
-/** The programs share the time; whatever becomes of them, the service gives a verdict of theirs, and serves the next. */
+/** The programs share the time, each begun again until its share is over: some are ended early, by a limit that they ran into. */
 async function abuse(instance: Instance, backend: BackendName, seconds: number): Promise<string[]> {
   const faults: string[] = []
   for (const program of programs) {
-    const share = Math.ceil(seconds * program.share)
-    const finished = await torment(instance, backend, program, share)
-    const { outcome, usage } = finished.verdict
-    const ran = `${Math.round((usage.wallUs ?? 0) / 1e6)} s`
-    process.stdout.write(
-      `${backend} ${program.name}: ${outcome} after ${ran}; ${program.says(finished.stdout.toString('latin1'))}\n`,
-    )
-    if (['INTERNAL', 'WORKER_LOST'].includes(outcome)) faults.push(`${backend} ${program.name}: ${describeVerdict(finished)}`)
-    const next = await run(instance.caisson, { args: ['true'] })
-    if (next.verdict.exitCode !== 0) faults.push(`after ${backend} ${program.name}: ${describeVerdict(next)}`)
+    const share = seconds * program.share
+    const deadline = Date.now() + share * 1000
+    for (let left = share; left > 0; left = (deadline - Date.now()) / 1000)
+      faults.push(...(await once(instance, backend, program, Math.max(shortest, Math.ceil(left)))))
   }
+  return faults
+}
+
+/** Whatever becomes of it, the service gives a verdict of its own, and serves the next. */
+async function once(instance: Instance, backend: BackendName, program: Program, seconds: number): Promise<string[]> {
+  const finished = await torment(instance, backend, program, seconds)
+  const { outcome, usage } = finished.verdict
+  const ran = `${Math.round((usage.wallUs ?? 0) / 1e6)} s`
+  const said = program.says(finished.stdout.toString('latin1'))
+  process.stdout.write(`${backend} ${program.name}: ${outcome} after ${ran}; ${said}\n`)
+  const faults: string[] = []
+  if (['INTERNAL', 'WORKER_LOST'].includes(outcome)) faults.push(`${backend} ${program.name}: ${describeVerdict(finished)}`)
+  const next = await run(instance.caisson, { args: ['true'] })
+  if (next.verdict.exitCode !== 0) faults.push(`after ${backend} ${program.name}: ${describeVerdict(next)}`)
   return faults
 }
 

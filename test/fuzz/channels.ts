@@ -161,7 +161,7 @@ export function channels(): Targets {
     },
     vmm: {
       seeds: [
-        '{"QMP": {"version": {}}}',
+        '{"QMP": {"version": {"qemu": {"major": 7, "minor": 2, "micro": 22}, "package": "Debian"}}}',
         '{"event": "RESUME"}',
         '{"return": {}}',
         '{"return": {"running": true}}',

@@ -64,13 +64,18 @@ for (const [name, talk] of Object.entries(conversations)) {
   })
 }
 
-const greeting = '< {"QMP": {}}'
+const greeting = '< {"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}}}}'
 const asked = '> {"execute":"qmp_capabilities"}'
 const event = (data: object) => `< ${JSON.stringify({ event: 'MIGRATION', data })}`
 const saved: Step = { event: 'MIGRATION', data: { status: 'completed' }, unless: { status: 'failed' } }
 
 const refused: Record<string, [string[], RegExp]> = {
   'no greeting': [['< {"return": {}}'], /no greeting/],
+  'a greeting of nothing': [['< {"QMP": null}', asked, '< {"return": {}}'], /without a version/],
+  'a version of two lines': [
+    [greeting.replace('}}}', '}, "package": "a\\nb"}}'), asked, '< {"return": {}}'],
+    /without a version/,
+  ],
   'not JSON': [['< hello'], /not a JSON object/],
   'an error': [[greeting, asked, '< {"error": {"class": "GenericError", "desc": "no"}}'], /qmp_capabilities: .*no/],
   'neither answer nor event': [[greeting, asked, '< {}'], /neither/],

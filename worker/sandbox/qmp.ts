@@ -98,11 +98,14 @@ export class Qmp {
   }
 }
 
-/** "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)". */
+/** "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)": of one line, for it stands in receipts. */
 function versionOf(greeting: unknown): string {
-  const { version } = greeting as { version?: { qemu?: Record<'major' | 'minor' | 'micro', number>; package?: string } }
-  const { major, minor, micro } = version?.qemu ?? {}
-  return `${[major, minor, micro].join('.')}${version?.package ? ` (${version.package})` : ''}`
+  const { qemu, package: made = '' } = fieldsOf(fieldsOf(greeting)['version'])
+  const { major, minor, micro } = fieldsOf(qemu)
+  const numbers = [major, minor, micro]
+  if (!numbers.every(Number.isSafeInteger) || typeof made !== 'string' || !/^[ -~]{0,100}$/.test(made))
+    throw new QmpError('a greeting without a version')
+  return `${numbers.join('.')}${made && ` (${made})`}`
 }
 
 function parse(line: string): Message {
@@ -116,6 +119,8 @@ function parse(line: string): Message {
 }
 
 function holds(data: unknown, wanted: Message): boolean {
-  const fields = Object(data) as Message
+  const fields = fieldsOf(data)
   return Object.entries(wanted).every(([name, value]) => fields[name] === value)
 }
+
+const fieldsOf = (value: unknown) => Object(value) as Message
