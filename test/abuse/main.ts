@@ -76,7 +76,7 @@ function torment({ caisson }: Instance, backend: BackendName, program: Program, 
     args: ['sh', '-c', program.script(seconds)],
     user: program.user,
     isolation: backend === 'container' ? 'CONTAINER' : 'MICROVM_REQUIRED',
-    limits: { wallMs, cpuMs: wallMs, memoryBytes: 512 << 20, pids: 512, diskBytes: 256 << 20, outputBytes: 64 << 20 },
+    limits: { wallMs, cpuMs: wallMs, memoryBytes: 1 << 30, pids: 512, diskBytes: 256 << 20, outputBytes: 64 << 20 },
     retentionMs: 60_000,
   })
 }

@@ -29,7 +29,7 @@ export const removals: Removal[] = [
   { wall: 'limit-pids', noticedBy: ['forks'] },
   { wall: 'limit-cpu', noticedBy: ['cpu'] },
   { wall: 'limit-disk', noticedBy: ['disk'] },
-  { wall: 'seccomp', noticedBy: ['numbers', 'capabilities'] },
+  { wall: 'seccomp', noticedBy: ['numbers'] },
   { wall: 'capabilities', noticedBy: ['capabilities'] },
   { wall: 'no-new-privs', noticedBy: ['capabilities'] },
   { wall: 'nosuid', noticedBy: [], behind: 'no-new-privs' },
