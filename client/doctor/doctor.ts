@@ -4,6 +4,7 @@ import type { Caisson } from '../sdk/caisson.js'
 import type { Worker } from '../sdk/model.js'
 import { findInstallation } from '../up/installation.js'
 import { judgeBackends } from './backends.js'
+import { type Confinement, checkConfinement, lookAtConfinement } from './confinement.js'
 import { checkMachine, probeMachine } from './machine.js'
 import type { Report } from './report.js'
 import { checkRedis, checkService } from './service.js'
@@ -12,6 +13,8 @@ import { checkTools } from './tools.js'
 export interface Examined extends Report {
   works: boolean
   workers: Worker[]
+  /** What `confinement` says in words. */
+  processes: Confinement[]
 }
 
 export interface Where {
@@ -34,12 +37,15 @@ export async function examine(caisson: Caisson, { address, redis, redisCa, name 
     checkRedis(redis, redisCa, name),
   ])
   const backends = judgeBackends(probe, programs)
+  const processes = await lookAtConfinement(name, probe)
   return {
     works: backends.some(({ answer }) => answer === 'yes'),
     backends,
     machine: checkMachine(probe),
     programs,
     service: [...service.checks, redisCheck],
+    confinement: checkConfinement(processes, name),
     workers: service.workers,
+    processes,
   }
 }

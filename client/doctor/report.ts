@@ -9,14 +9,17 @@ export interface Report {
   machine: Check[]
   programs: Check[]
   service: Check[]
+  /** What each process of the service is held to. */
+  confinement: Check[]
 }
 
-export function reportText({ backends, machine, programs, service }: Report): string {
+export function reportText({ backends, machine, programs, service, confinement }: Report): string {
   const sections: [string, string[]][] = [
     ['Backends', backends.map(backendLine)],
     ['This machine', machine.flatMap(checkLines)],
     ['Programs', programs.flatMap(checkLines)],
     ['Service', service.flatMap(checkLines)],
+    ['Held to', confinement.flatMap(checkLines)],
   ]
   return sections.map(([title, lines]) => `${title}\n${lines.map((line) => `  ${printable(line)}\n`).join('')}`).join('\n')
 }

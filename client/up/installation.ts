@@ -10,7 +10,6 @@ export interface Installation {
   launcher: string
   agent: string
   converter: string
-  /** The worker starts it by itself, from this place. */
   lister: string
   /** The corpus of `doctor --attack`; what serves runs does not need it. */
   attack: string

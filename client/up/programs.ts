@@ -13,7 +13,7 @@ const programFolders = ['/usr']
 const environment = { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' }
 
 export function launcherProgram(
-  { launcher, agent, converter }: Installation,
+  { launcher, agent, converter, lister }: Installation,
   { name, state, users }: Instance,
   guest?: string,
 ): Program {
@@ -27,6 +27,8 @@ export function launcherProgram(
     agent,
     '--converter',
     converter,
+    '--lister',
+    lister,
   )
   if (guest !== undefined) args.push('--guest', resolve(guest))
   return { name: 'launcher', command: launcher, args, env: environment, ready: 'line' }
@@ -52,7 +54,7 @@ export function controlProgram(
   return { name: 'control', ...node(installation, instance, 'control', redis, args, confinement), ready: 'line' }
 }
 
-/** It executes the lister, and the credential helpers that the operator named. */
+/** It executes the credential helpers that the operator named. */
 export function workerProgram(
   installation: Installation,
   instance: Instance,

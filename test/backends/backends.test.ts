@@ -38,7 +38,8 @@ for (const backend of columns) {
   for (const [topic, cases] of Object.entries(table)) {
     describe(`${backend}, ${topic}`, () => {
       for (const behaviour of cases) {
-        test(behaviour.name, { timeout: 120_000 * slowness }, async () => {
+        const skip = behaviour.offered && !offers.some((offer) => offer.backend === backend && behaviour.offered?.(offer))
+        test(behaviour.name, { timeout: 120_000 * slowness, skip: skip ?? false }, async () => {
           const limits = { wallMs: 60_000 * slowness, ...behaviour.spec.limits }
           const spec = { ...container(behaviour.spec), limits, isolation: isolation[backend] ?? 'CONTAINER' }
           await behaviour.expect(await perform(behaviour, spec))

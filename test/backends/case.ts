@@ -3,13 +3,15 @@
 import assert from 'node:assert/strict'
 import type { Caisson } from '../../client/sdk/caisson.js'
 import type { Input } from '../../client/sdk/input.js'
-import type { RunSpec, Verdict } from '../../client/sdk/model.js'
+import type { BackendOffer, RunSpec, Verdict } from '../../client/sdk/model.js'
 import { describeVerdict, type Finished } from '../harness/finish.js'
 
 export interface Case {
   name: string
   /** Of a busybox image, unless it names another; the isolation is the backend's. */
   spec: Partial<RunSpec>
+  /** Otherwise left out there. */
+  offered?: (offer: BackendOffer) => boolean
   /** Written by Attach; the spec then has stdin 'attach'. */
   input?: (input: Input) => Promise<void>
   /** Once the program runs, and wrote its first byte. */

@@ -108,6 +108,21 @@ export const limits: Case[] = [
     expect: says(String(300 * mebibyte)),
   },
   {
+    name: 'a disk as slow as the run was told, also of what the page cache took first',
+    spec: {
+      args: sh('dd if=/dev/zero of=/f bs=1M count=24 conv=fsync 2>/dev/null'),
+      limits: { diskBytesPerSecond: 4 * mebibyte, memoryBytes: 64 * mebibyte },
+    },
+    offered: ({ diskRateUnavailable }) => diskRateUnavailable === '',
+    expect: (finished) => {
+      exited(finished)
+      const rate = (24 * mebibyte * 1e6) / (finished.verdict.usage.wallUs ?? 1)
+      // Something may pass at once; a machine that is slow itself is no fault of the limit.
+      assert.ok(rate < 5 * mebibyte, `${rate} bytes a second`)
+      within(finished, 12_000)
+    },
+  },
+  {
     name: 'an output flood',
     spec: { args: ['yes'], limits: { outputBytes: 100_000 } },
     expect: (finished) => {

@@ -5,8 +5,8 @@ import { execFileSync } from 'node:child_process'
 import { readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { listFiles, TooManyFiles } from '../../worker/image/files.js'
 import { Layout, named, tarOf } from '../../worker/image/fixture.js'
+import { listLayers, TooManyFiles } from '../../worker/image/layers/listing.js'
 import { Launcher } from './launcher.js'
 
 let launcher: Launcher
@@ -55,7 +55,10 @@ async function prepared(name: string, layers: Members[]): Promise<string[]> {
   return (await (await launcher.worker()).prepare(`oci:${layout.path}:x`, never())).layerKeys
 }
 
-const pathsOf = (keys: string[]) => keys.map((key) => join(launcher.store, `${key}.sqfs`))
+const pathOf = (key: string) => join(launcher.store, `${key}.sqfs`)
+
+const listFiles = (layers: string[], most: number, only: number | undefined, signal: AbortSignal) =>
+  listLayers(launcher.socket, { layers, most, ...(only !== undefined && { only }) }, signal)
 
 /** Content of every regular file below, by path. */
 async function contents(root: string): Promise<Map<string, string>> {
@@ -86,7 +89,7 @@ for (const seed of [1, 2, 3]) {
       `random-${seed}`,
       [0, 1, 2, 3].map((layer) => members(random, layer)),
     )
-    const listings = await listFiles(pathsOf(keys), 100, undefined, never())
+    const listings = await listFiles(keys, 100, undefined, never())
     assert.equal(listings.length, keys.length)
     for (const listing of listings) {
       const expected = await seen(keys, listing.layer)
@@ -120,8 +123,8 @@ test('one layer of several, few of its files; the same as of all', async () => {
     'one',
     [0, 1, 2].map((layer) => members(random, layer)),
   )
-  const [, second] = await listFiles(pathsOf(keys), 2, undefined, never())
-  const [only, ...others] = await listFiles(pathsOf(keys), 2, 1, never())
+  const [, second] = await listFiles(keys, 2, undefined, never())
+  const [only, ...others] = await listFiles(keys, 2, 1, never())
   assert.deepEqual([only, others], [second, []])
   assert.equal(only?.largest.length, 2, 'the seed gives it more')
 })
@@ -131,7 +134,7 @@ test('names of any kind, a deep folder, a long path', async () => {
   const folders = deep.map((_, at) => ({ name: deep.slice(0, at + 1).join('/'), type: 'directory' as const }))
   const odd = 'line\nbreak \u001b[31m'
   const keys = await prepared('odd', [[...folders, { name: `${deep.join('/')}/file`, data: 'deep' }, { name: odd, data: 'odd' }]])
-  const [listing] = await listFiles(pathsOf(keys), 10, undefined, never())
+  const [listing] = await listFiles(keys, 10, undefined, never())
   const [first, second] = (listing?.largest ?? []).map(({ path }) => Buffer.from(path ?? []).toString())
   assert.match(first ?? '', /^folder-0\/.*….*\/folder-199\/file$/)
   assert.ok(Buffer.byteLength(first ?? '') <= 1_024)
@@ -139,36 +142,36 @@ test('names of any kind, a deep folder, a long path', async () => {
 })
 
 test('what is no layer of ours is refused, and ends nobody but the lister', async () => {
-  const bad = join(launcher.folder.path, 'bad.sqfs')
-  const [good] = pathsOf(await prepared('good', [[{ name: 'a', data: 'a'.repeat(10_000) }]]))
-  const bytes = await readFile(good as string)
-  await writeFile(bad, Buffer.alloc(4_096, 7))
+  const bad = `sha256-${'bad0'.repeat(16)}`
+  const [good] = await prepared('good', [[{ name: 'a', data: 'a'.repeat(10_000) }]])
+  const bytes = await readFile(pathOf(good as string))
+  await writeFile(pathOf(bad), Buffer.alloc(4_096, 7))
   await assert.rejects(listFiles([bad], 10, undefined, never()), /layer 0: no squashfs/)
-  await writeFile(bad, bytes)
-  await truncate(bad, 100)
+  await writeFile(pathOf(bad), bytes)
+  await truncate(pathOf(bad), 100)
   await assert.rejects(listFiles([good as string, bad], 10, undefined, never()), /layer 1: at byte/)
   // Every byte of its metadata wrong in turn: an answer or a refusal, never a hang or a crash.
   for (let at = 0; at < 96; at++) {
     const broken = Buffer.from(bytes)
     broken[at] = (broken[at] ?? 0) ^ 0xff
-    await writeFile(bad, broken)
+    await writeFile(pathOf(bad), broken)
     const outcome = await listFiles([bad], 10, undefined, never()).catch((error: Error) => error)
-    if (outcome instanceof Error) assert.match(outcome.message, /the lister ended with 1: caisson-lister: layer 0: /)
+    if (outcome instanceof Error) assert.match(outcome.message, /^the lister: layer 0: /)
   }
 })
 
 test('more entries than are compared are refused by name', { timeout: 120_000 }, async () => {
   const many = Array.from({ length: 60_000 }, (_, at) => ({ name: `f${at}` }))
-  const [path] = pathsOf(await prepared('many', [many]))
-  const copies = (count: number) => Array.from({ length: count }, () => path as string)
+  const [key] = await prepared('many', [many])
+  const copies = (count: number) => Array.from({ length: count }, () => key as string)
   assert.equal((await listFiles(copies(3), 1, undefined, never())).length, 3)
   await assert.rejects(listFiles(copies(70), 1, undefined, never()), TooManyFiles)
 })
 
 test('who does not want it any more ends it', async () => {
-  const [path] = pathsOf(await prepared('left', [[{ name: 'a', data: 'a' }]]))
+  const [key] = await prepared('left', [[{ name: 'a', data: 'a' }]])
   const stop = new AbortController()
-  const listing = listFiles([path as string], 1, undefined, stop.signal)
+  const listing = listFiles([key as string], 1, undefined, stop.signal)
   stop.abort()
   await assert.rejects(listing, { name: 'AbortError' })
 })

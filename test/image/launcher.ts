@@ -28,7 +28,7 @@ export class Launcher implements AsyncDisposable {
     const folder = await temporaryFolder()
     await mkdir(join(folder.path, 'images'))
     const name = `t-image-${randomBytes(4).toString('hex')}`
-    const { launcher, agent, converter } = installation
+    const { launcher, agent, converter, lister } = installation
     const user = ['--worker-uid', '0', '--worker-gid', '0']
     const args = [
       'serve',
@@ -41,6 +41,8 @@ export class Launcher implements AsyncDisposable {
       agent,
       '--converter',
       converter,
+      '--lister',
+      lister,
     ]
     const process = spawn(launcher, args, { stdio: ['ignore', 'pipe', 'inherit'] })
     await new Promise<void>((resolve, reject) => {
@@ -60,9 +62,19 @@ export class Launcher implements AsyncDisposable {
 
   /** As a worker has it, that knows nothing but what is in the store. */
   async worker(limits = defaultLayerLimits, bytes = 2 ** 40): Promise<Images> {
-    const launcherPath = join('/run/caisson', this.name, 'launcher.sock')
-    const layers = new LayerStore({ launcherPath, folder: this.store, limits, bytes, parallel: 2, launcherMs: 20_000 })
+    const layers = new LayerStore({
+      launcherPath: this.socket,
+      folder: this.store,
+      limits,
+      bytes,
+      parallel: 2,
+      launcherMs: 20_000,
+    })
     return new Images(await ImageFolders.open([this.images]), layers, new Registries(registryOptions({}, {})))
+  }
+
+  get socket(): string {
+    return join('/run/caisson', this.name, 'launcher.sock')
   }
 
   /** The root that a sandbox would see. */

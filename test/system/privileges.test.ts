@@ -3,15 +3,21 @@
 
 import assert from 'node:assert/strict'
 import { type ExecFileSyncOptions, execFileSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { dirname, join } from 'node:path'
 import { after, test } from 'node:test'
+import { lookAtConfinement } from '../../client/doctor/confinement.js'
+import { probeMachine } from '../../client/doctor/machine.js'
 import { findInstallation } from '../../client/up/installation.js'
 import { findUser, userNames } from '../../client/up/instance.js'
+import type { caisson as messages } from '../../proto/messages.js'
+import { LauncherConnection } from '../../worker/sandbox/launcher.js'
 import { run } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
-import { childrenOf } from '../harness/processes.js'
+import { busybox } from '../harness/images.js'
+import { landlock } from '../harness/landlock.js'
+import { childrenOf, cmdline } from '../harness/processes.js'
 import { until } from '../harness/until.js'
 
 const fixture = await Fixture.start()
@@ -49,12 +55,32 @@ async function waitingAgent(): Promise<number> {
   return agent ?? assert.fail('no sandbox waits')
 }
 
+/** That waits for the worker, whose place is taken here by root. */
+async function waitingHelper(program: string, request: messages.launch.v1.IRequest): Promise<number> {
+  const connection = await LauncherConnection.connect(`/run/caisson/${instance.name}/launcher.sock`)
+  after(() => connection[Symbol.dispose]())
+  await connection.ask(request, 'prepared')
+  for (const pid of await childrenOf(await instance.pid('launcher'))) if ((await cmdline(pid)).startsWith(program)) return pid
+  return assert.fail(`no ${program} waits`)
+}
+
+async function storedLayer(): Promise<string> {
+  await run(fixture.caisson, { image: busybox, args: ['true'] })
+  const [layer] = readdirSync(join(instance.folder, 'state/layers/v1')).filter((name) => name.endsWith('.sqfs'))
+  return layer?.slice(0, -'.sqfs'.length) ?? assert.fail('no layer is stored')
+}
+
 const processes: Record<string, () => Promise<number>> = {
   launcher: () => instance.pid('launcher'),
   redis: () => instance.pid('redis'),
   control: () => instance.pid('control'),
   worker: () => instance.pid('worker'),
   agent: waitingAgent,
+  converter: () => {
+    const diffId = `sha256:${'0'.repeat(64)}`
+    return waitingHelper('caisson-converter', { convert: { diffId, maxBytes: 1, maxEntries: 1 } })
+  },
+  lister: async () => waitingHelper('caisson-lister', { list: { layers: [await storedLayer()], most: 1 } }),
 }
 
 // Bits of linux/capability.h.
@@ -103,7 +129,8 @@ for (const [name, row] of table()) {
     for (const set of ['CapInh', 'CapAmb']) assert.equal(found.get(set), '0000000000000000', set)
     assert.equal(found.get('NoNewPrivs'), '1')
     assert.equal(found.get('Seccomp'), '2')
-    assert.equal(found.get('Seccomp_filters'), '1')
+    // The lister's own comes once somebody is there to be told.
+    assert.equal(found.get('Seccomp_filters'), name === 'converter' ? '2' : '1')
     if (name !== 'launcher') assert.equal(found.get('Groups')?.trim().split(' ').includes('0'), false)
     const shares = (kind: string) => readlinkSync(`/proc/${pid}/ns/${kind}`) === readlinkSync(`/proc/self/ns/${kind}`)
     assert.equal(shares('net'), said('network') === 'host')
@@ -111,6 +138,19 @@ for (const [name, row] of table()) {
     assert.match(readFileSync(`/proc/${pid}/limits`, 'utf8'), /^Max core file size\s+1\s+1\s/m)
   })
 }
+
+test('doctor tells of each what the kernel does', async () => {
+  const told = await lookAtConfinement(instance.name, await probeMachine(installation))
+  for (const name of ['launcher', 'redis', 'control', 'worker', 'agent']) {
+    const { pid, uid, capabilities, noNewPrivs, filters, namespaces } =
+      told.find(({ process }) => process === name) ?? assert.fail(`nothing of ${name}`)
+    if (name !== 'agent') assert.equal(pid, await processes[name]?.())
+    assert.equal(uid, Number(status(pid).get('Uid')?.split('\t')[0]))
+    assert.deepEqual([noNewPrivs, filters, namespaces.includes('mnt')], [true, 1, true])
+    if (name === 'launcher') assert.ok(capabilities.includes('CAP_SYS_ADMIN') && !capabilities.includes('CAP_SYS_MODULE'))
+    else if (name !== 'agent') assert.deepEqual(capabilities, [])
+  }
+})
 
 test('runtime files are nobody else\u2019s', async () => {
   const { name, redisSocket } = instance
@@ -181,11 +221,8 @@ async function enter(args: string[], options: ExecFileSyncOptions = {}): Promise
 }
 
 test('a service names no files but its own', async (t) => {
-  const { facts } = JSON.parse(String(execFileSync(installation.launcher, ['probe']))) as {
-    facts: { name: string; works: boolean; detail: string }[]
-  }
-  const landlock = facts.find(({ name }) => name === 'Landlock')
-  if (!landlock?.works) return t.skip(`Landlock: ${landlock?.detail}`)
+  const { works, detail } = landlock()
+  if (!works) return t.skip(`Landlock: ${detail}`)
   chmodSync(scratch, 0o777)
   const file = join(scratch, 'file')
   writeFileSync(file, 'everybody may read this')

@@ -8,8 +8,9 @@ import { failureOf } from '../failure.js'
 import type { Log } from '../log.js'
 import { detailsOf, imageOf, listOf, removedOf, Verified } from './details.js'
 import { ImageInUse, ImageUnknown } from './failure.js'
-import { filesOf, listFiles, TooManyFiles } from './files.js'
+import { filesOf } from './files.js'
 import type { Images } from './images.js'
+import { TooManyFiles } from './layers/listing.js'
 import { meant } from './meant.js'
 
 type IAnswer = caisson.errand.v1.IAnswer
@@ -89,8 +90,8 @@ export class ImageErrands implements ErrandWork {
     if (only === -1) throw new LayerUnknown(`image ${image} has no layer ${diffId}`)
     using hold = await this.images.layers.hold(layerKeys, signal)
     if (hold.missing.length > 0) throw new ImageUnknown(`image ${image} is not on this worker any more`)
-    const paths = layerKeys.map((key) => this.images.layers.path(key))
-    return filesOf(await listFiles(paths, most || defaultMost, only, signal), diffIds)
+    const list = { layers: layerKeys, most: most || defaultMost, ...(only !== undefined && { only }) }
+    return filesOf(await this.images.layers.upkeep.files(list, signal), diffIds)
   }
 }
 

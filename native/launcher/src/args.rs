@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 pub const USAGE: &str = "\
-caisson-launcher serve --name NAME --state DIR --worker-uid UID --worker-gid GID --agent PATH --converter PATH [--guest DIR]
+caisson-launcher serve --name NAME --state DIR --worker-uid UID --worker-gid GID --agent PATH --converter PATH --lister PATH
+        [--guest DIR]
     makes sandboxes for one worker, on the socket /run/caisson/NAME/launcher.sock; prints \"ready\" when it listens
 caisson-launcher enter --user NAME|UID:GID [--group GID] --install DIR --at DIR [--reads PATH] [--executes PATH] [--writes PATH]
         [--no-network] [--no-listen] [--no-connect] [--writable] -- PROGRAM ARGS...
@@ -29,6 +30,7 @@ pub struct Serve {
     pub worker_gid: u32,
     pub agent: PathBuf,
     pub converter: PathBuf,
+    pub lister: PathBuf,
     /// Kernel and VMM of microVMs, as scripts/guest makes it.
     pub guest: PathBuf,
 }
@@ -66,7 +68,7 @@ pub fn parse() -> Result<Command, lexopt::Error> {
 
 fn serve(parser: &mut Parser) -> Result<Serve, lexopt::Error> {
     let (mut name, mut state, mut worker_uid, mut worker_gid, mut agent, mut converter) = (None, None, None, None, None, None);
-    let mut guest = PathBuf::from(FOLDER);
+    let (mut lister, mut guest) = (None, PathBuf::from(FOLDER));
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("guest") => guest = absolute("--guest", parser.value()?)?,
@@ -76,6 +78,7 @@ fn serve(parser: &mut Parser) -> Result<Serve, lexopt::Error> {
             Arg::Long("worker-gid") => worker_gid = Some(parser.value()?.parse()?),
             Arg::Long("agent") => agent = Some(parser.value()?.into()),
             Arg::Long("converter") => converter = Some(parser.value()?.into()),
+            Arg::Long("lister") => lister = Some(parser.value()?.into()),
             other => return Err(other.unexpected()),
         }
     }
@@ -86,6 +89,7 @@ fn serve(parser: &mut Parser) -> Result<Serve, lexopt::Error> {
         worker_gid: worker_gid.ok_or("--worker-gid is missing")?,
         agent: agent.ok_or("--agent is missing")?,
         converter: converter.ok_or("--converter is missing")?,
+        lister: lister.ok_or("--lister is missing")?,
         guest,
     })
 }

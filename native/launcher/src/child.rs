@@ -3,7 +3,8 @@
 use crate::namespaces::loopback_up;
 use crate::planted::{self, is_missing};
 use crate::privileges;
-use crate::spec::MAX_LAYERS;
+use crate::roots::Root;
+use crate::spec::MAX_LISTED;
 use crate::step::Step;
 use crate::sys;
 use caisson_seccomp::Instruction;
@@ -25,13 +26,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 /// Inherited descriptors begin here.
 pub const FIRST_DESCRIPTOR: RawFd = 3;
-const OUT_OF_THE_WAY: RawFd = 1_000;
-/// Layers to be folded, or a VMM's disks; other files of theirs; program and parent.
-const MAX_DESCRIPTORS: usize = MAX_LAYERS + 16;
+/// Beyond all that are placed.
+const OUT_OF_THE_WAY: RawFd = FIRST_DESCRIPTOR + MAX_DESCRIPTORS as RawFd;
+/// Layers to be listed or folded, or a VMM's disks; other files of theirs; program, fence and parent.
+const MAX_DESCRIPTORS: usize = MAX_LISTED + 16;
 
 /// Everything the child needs, made before the clone.
 pub struct Plan<'a> {
-    pub root: &'a CStr,
+    pub root: &'a Root,
     pub mounts: &'a [Mount],
     /// They become 3, 4, …
     pub descriptors: &'a [BorrowedFd<'a>],
@@ -43,6 +45,12 @@ pub struct Plan<'a> {
     pub errors: Option<RawFd>,
 }
 
+impl Plan<'_> {
+    fn fence(&self) -> Option<BorrowedFd<'_>> {
+        self.root.fence.as_ref()?.rules()
+    }
+}
+
 #[derive(Clone, Copy)]
 pub enum Executable<'a> {
     /// Needs no file in the root.
@@ -51,11 +59,11 @@ pub enum Executable<'a> {
     Inside(&'a CStr),
 }
 
-/// What converter and VMM get: they need nothing but their files.
+/// What helpers and VMM get: they need nothing but their files.
 pub struct Confinement<'a> {
     pub limits: &'a [(Resource, u64)],
     pub capabilities: CapabilitySet,
-    /// The converter attaches its own, before it reads the first byte that a client has a hand in.
+    /// A helper attaches its own, before it reads the first byte that a client has a hand in.
     pub filter: Option<&'a [Instruction]>,
 }
 
@@ -79,8 +87,8 @@ type Done<T = ()> = Result<T, StepError>;
 pub fn run(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> ! {
     match place_descriptors(plan, parent) {
         Err(error) => report(parent, &error),
-        Ok((program, parent)) => {
-            let Err(error) = become_program(plan, program, parent);
+        Ok(Placed { program, fence, parent }) => {
+            let Err(error) = become_program(plan, program, fence, parent);
             report(parent, &error)
         }
     }
@@ -104,7 +112,13 @@ pub fn parse_report(report: &[u8; REPORT_BYTES]) -> Option<(Step, u32, i32)> {
     Some((Step::from_number(number(0)?)?, number(4)?, number(8)? as i32))
 }
 
-fn become_program(plan: &Plan<'_>, program: BorrowedFd<'_>, parent: BorrowedFd<'_>) -> Done<Infallible> {
+struct Placed<'a> {
+    program: BorrowedFd<'a>,
+    fence: BorrowedFd<'a>,
+    parent: BorrowedFd<'a>,
+}
+
+fn become_program(plan: &Plan<'_>, program: BorrowedFd<'_>, fence: BorrowedFd<'_>, parent: BorrowedFd<'_>) -> Done<Infallible> {
     at(Step::Signals, sys::default_signals())?;
     wait_for_go(parent)?;
     own_clock_and_cgroup()?;
@@ -123,7 +137,7 @@ fn become_program(plan: &Plan<'_>, program: BorrowedFd<'_>, parent: BorrowedFd<'
     at(Step::WaitForParent, write(parent, ROOTED))?;
     wait_for_go(parent)?;
     if let Some(confinement) = &plan.confinement {
-        give_up(confinement)?;
+        give_up(confinement, plan.fence().map(|_| fence))?;
     }
     let inside;
     let program = match plan.program {
@@ -184,9 +198,10 @@ fn become_root_of_namespace() -> Done {
 }
 
 fn change_root(plan: &Plan<'_>) -> Done {
+    let root = plan.root.path.as_c_str();
     // pivot_root wants a mount; entered by its path after the bind, for the path then leads to the bind's root.
-    at(Step::BindRoot, mount_bind_recursive(plan.root, plan.root))?;
-    at(Step::BindRoot, chdir(plan.root))?;
+    at(Step::BindRoot, mount_bind_recursive(root, root))?;
+    at(Step::BindRoot, chdir(root))?;
     for (index, wanted) in plan.mounts.iter().enumerate() {
         let result = match planted::instead_of(wanted.kind) {
             Some(of_the_host) => mount_bind_recursive(of_the_host, wanted.target),
@@ -203,7 +218,7 @@ fn change_root(plan: &Plan<'_>) -> Done {
     at(Step::LeaveHostTree, chdir(c"/"))
 }
 
-fn give_up(confinement: &Confinement<'_>) -> Done {
+fn give_up(confinement: &Confinement<'_>, fence: Option<BorrowedFd<'_>>) -> Done {
     for (resource, limit) in confinement.limits {
         let limit = Rlimit {
             current: Some(*limit),
@@ -214,21 +229,24 @@ fn give_up(confinement: &Confinement<'_>) -> Done {
     at(Step::BoundingSet, privileges::bound(confinement.capabilities))?;
     at(Step::Capabilities, privileges::hold(confinement.capabilities))?;
     at(Step::NoNewPrivs, set_no_new_privs(true))?;
+    // After the last mount, which it would forbid.
+    fence.map_or(Ok(()), |fence| at(Step::Landlock, sys::landlock_restrict(fence)))?;
     confinement
         .filter
         .map_or(Ok(()), |filter| at(Step::Seccomp, caisson_seccomp::attach(filter)))
 }
 
-/// The plan's, then program and parent; everything else closes: in a copy of every other sandbox's descriptors, among them the ends by
+/// The plan's, then program, fence and parent; everything else closes: in a copy of every other sandbox's descriptors, among them the ends by
 /// which their children learn that the launcher died.
-fn place_descriptors<'a>(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> Done<(BorrowedFd<'a>, BorrowedFd<'a>)> {
+fn place_descriptors<'a>(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> Done<Placed<'a>> {
     let mut sources = [-1; MAX_DESCRIPTORS];
     let program = match &plan.program {
         Executable::Open(program) => program,
         // Any holds its place.
         Executable::Inside(_) => &parent,
     };
-    let wanted = plan.descriptors.iter().chain([program, &parent]);
+    let fence = plan.fence().unwrap_or(parent);
+    let wanted = plan.descriptors.iter().chain([program, &fence, &parent]);
     for (source, descriptor) in sources.iter_mut().zip(wanted) {
         *source = at(Step::Descriptors, sys::move_up(descriptor.as_raw_fd(), OUT_OF_THE_WAY))?;
     }
@@ -239,8 +257,13 @@ fn place_descriptors<'a>(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> Done<(Borro
         next += 1;
     }
     at(Step::Descriptors, sys::close_from(next))?;
-    // SAFETY: both were placed just now, and stay open until this process executes or exits.
-    Ok(unsafe { (BorrowedFd::borrow_raw(next - 2), BorrowedFd::borrow_raw(next - 1)) })
+    // SAFETY: all were placed just now, and stay open until this process executes or exits.
+    let placed = |from_end| unsafe { BorrowedFd::borrow_raw(next - from_end) };
+    Ok(Placed {
+        program: placed(3),
+        fence: placed(2),
+        parent: placed(1),
+    })
 }
 
 /// With the sandbox's own device: the host's would keep a door to the host's tree open.

@@ -3,6 +3,7 @@ use crate::convert::{Conversion, Work};
 use crate::fold::Fold;
 use crate::keeping::Keeping;
 use crate::launcher::Launcher;
+use crate::list::{List, Listing};
 use crate::machine::Machine;
 use crate::peer::Peer;
 use crate::run::Run;
@@ -24,8 +25,9 @@ fn talk(launcher: &'static Launcher, peer: &mut Peer) -> Result<(), Failure> {
     while let Some(request) = peer.receive()? {
         match request {
             Request::Prepare(prepare) => return sandbox(launcher, peer, spec::disk_bytes(&prepare)?),
-            Request::Convert(convert) => return conversion(launcher, peer, &spec::Convert::check(&convert)?.into()),
-            Request::Fold(fold) => return conversion(launcher, peer, &Fold::check(&fold)?.into()),
+            Request::Convert(convert) => return conversion(launcher, peer, spec::Convert::check(&convert)?.into()),
+            Request::Fold(fold) => return conversion(launcher, peer, Fold::check(&fold)?.into()),
+            Request::List(list) => return listing(launcher, peer, List::check(&list)?),
             Request::Boot(boot) => return machine(launcher, peer, &spec::Boot::check(&boot)?),
             Request::DescribeGuest(_) => peer.send(Event::GuestDescribed(launcher.guest.describe())),
             Request::Hold(hold) => peer.send(Event::Held(keeping.hold(&hold)?)),
@@ -34,7 +36,7 @@ fn talk(launcher: &'static Launcher, peer: &mut Peer) -> Result<(), Failure> {
             Request::Verify(verify) => peer.send(Event::Verified(keeping.verify(&verify)?)),
             _ => {
                 return spec::refuse(format_args!(
-                    "the first request is none of prepare, boot, convert, fold, describe_guest, hold, remove, verify"
+                    "the first request is none of prepare, boot, convert, fold, list, describe_guest, hold, remove, verify"
                 ));
             }
         }
@@ -75,15 +77,20 @@ fn machine(launcher: &'static Launcher, peer: &mut Peer, boot: &spec::Boot) -> R
     Ok(())
 }
 
-fn conversion(launcher: &'static Launcher, peer: &mut Peer, work: &Work) -> Result<(), Failure> {
+fn conversion(launcher: &'static Launcher, peer: &mut Peer, work: Work) -> Result<(), Failure> {
     let mut conversion = Conversion::start(launcher, work)?;
-    let channel_path = conversion.channel.path.to_string_lossy().into_owned();
-    peer.send(Event::Prepared(Prepared {
-        sandbox_id: conversion.id.clone(),
-        channel_path,
-        ..Prepared::default()
-    }));
+    peer.send(Event::Prepared(conversion.helper.prepared()));
     match conversion.follow(peer) {
+        Ok(()) => {}
+        Err(failure) => peer.fail(&failure),
+    }
+    Ok(())
+}
+
+fn listing(launcher: &'static Launcher, peer: &mut Peer, list: List) -> Result<(), Failure> {
+    let mut listing = Listing::start(launcher, list)?;
+    peer.send(Event::Prepared(listing.helper.prepared()));
+    match listing.follow(peer) {
         Ok(()) => {}
         Err(failure) => peer.fail(&failure),
     }

@@ -1,31 +1,19 @@
-//! A conversion: the converter in a sandbox of its own kind, which sees its input, its output, and layers of the store at most. What it
-//! writes has no name until the launcher publishes it, and is published only after the converter is gone.
-use crate::cgroup::{Group, Limits};
-use crate::channel::Channel;
-use crate::child::{Confinement, Executable, Plan};
+//! A conversion: a helper that sees its input, its output, and layers of the store at most. What it writes has no name until the launcher
+//! publishes it, and is published only after the converter is gone.
+use crate::cgroup::Limits;
 use crate::fold::Fold;
+use crate::helper::{Helper, Task};
 use crate::keeping::keys_of;
 use crate::launcher::Launcher;
-use crate::layer::Layer;
 use crate::layer_key::LayerKey;
-use crate::mounts;
-use crate::overlay;
 use crate::peer::Peer;
-use crate::process::Process;
 use crate::spec::{self, Convert};
 use crate::step::{At, Failure, Step};
-use crate::uids::UidRange;
 use caisson_frame::launch::{Published, event::Event, request::Request};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, openat};
-use rustix::io::Errno;
 use rustix::process::Resource;
-use rustix::thread::CapabilitySet;
-use std::ffi::{CString, c_char};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 const LIMITS: Limits = Limits {
     // It has two threads: one decompresses, the other writes.
@@ -35,8 +23,6 @@ const LIMITS: Limits = Limits {
 };
 /// For a whole layer, its download included.
 const PATIENCE: Duration = Duration::from_secs(3_600);
-/// After its result, for the converter to exit.
-const EXIT_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the converter is asked to do.
 pub struct Work {
@@ -53,7 +39,13 @@ pub struct Work {
 impl From<Convert> for Work {
     fn from(convert: Convert) -> Self {
         let (bytes, entries) = (convert.max_bytes.to_string(), convert.max_entries.to_string());
-        let mut words = vec!["--diff-id", &convert.diff_id, "--compression", convert.compression];
+        let mut words = vec![
+            "caisson-converter",
+            "--diff-id",
+            &convert.diff_id,
+            "--compression",
+            convert.compression,
+        ];
         words.extend(["--max-bytes", &bytes, "--max-entries", &entries]);
         if !convert.lowers.is_empty() {
             words.extend(["--lower", "/lower"]);
@@ -72,7 +64,7 @@ impl From<Convert> for Work {
 impl From<Fold> for Work {
     fn from(fold: Fold) -> Self {
         let (layers, bytes, entries) = (fold.layers.len(), fold.max_bytes, fold.max_entries);
-        let words = format!("fold --layers {layers} --max-bytes {bytes} --max-entries {entries}");
+        let words = format!("caisson-converter fold --layers {layers} --max-bytes {bytes} --max-entries {entries}");
         Self {
             words: words.split(' ').map(str::to_owned).collect(),
             key: fold.key,
@@ -88,51 +80,39 @@ fn room(bytes: u64, entries: u64) -> u64 {
     bytes.saturating_add(entries * 1_024 + (64 << 20))
 }
 
-/// Disposed of in the order of the fields.
 pub struct Conversion {
-    process: Process,
-    /// Of its /lower; their mounts are clones, but the layers must not be removed from the store meanwhile.
-    _lowers: Vec<Arc<Layer>>,
-    group: Group,
-    pub channel: Channel,
-    _uids: UidRange,
+    pub helper: Helper,
     output: OwnedFd,
     key: LayerKey,
-    pub id: String,
     launcher: &'static Launcher,
-    deadline: Instant,
 }
 
 impl Conversion {
-    pub fn start(launcher: &'static Launcher, work: &Work) -> Result<Self, Failure> {
-        let id = launcher.new_id();
+    pub fn start(launcher: &'static Launcher, work: Work) -> Result<Self, Failure> {
         let uids = launcher.uids.take()?;
-        let (channel, listener) = Channel::make(&launcher.instance, &id)?;
-        let group = launcher.cgroups.group(&id)?;
-        group.payload.limit(&LIMITS)?;
         let (output, spool) = (launcher.layers.store.new_file()?, spool(launcher)?);
         for file in [&output, &spool] {
             fchown(file, Some(Uid::from_raw(uids.first)), Some(Gid::from_raw(uids.first))).at(Step::OpenOutput)?;
         }
-        let lowers = work.below.iter().map(|key| launcher.layers.take(key));
-        let lowers = lowers.collect::<Result<Vec<_>, _>>()?;
+        let below = work.below.iter().map(|key| launcher.layers.take(key));
         let inputs = work.inputs.iter().map(|key| launcher.layers.store.open(key));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-        let files: Vec<&OwnedFd> = [&listener, &output, &spool].into_iter().chain(&inputs).collect();
-        let attach = |process: &Process| attach_lowers(launcher, &id, process, &lowers);
-        let process = start_converter(launcher, work, &group, &uids, &files, attach)?;
-        let deadline = Instant::now() + PATIENCE;
+        let descriptors: Vec<&OwnedFd> = [&output, &spool].into_iter().chain(&inputs).collect();
+        let task = Task {
+            step: Step::Converter,
+            program: &launcher.converter,
+            words: work.words,
+            limits: LIMITS,
+            rlimits: &[(Resource::Fsize, work.file_bytes)],
+            patience: PATIENCE,
+            descriptors: &descriptors,
+            below: below.collect::<Result<_, _>>()?,
+        };
         Ok(Self {
-            process,
-            _lowers: lowers,
-            group,
-            channel,
-            _uids: uids,
+            helper: Helper::start(launcher, uids, task)?,
             output,
-            key: work.key.clone(),
-            id,
+            key: work.key,
             launcher,
-            deadline,
         })
     }
 
@@ -158,9 +138,7 @@ impl Conversion {
             if let Some(request) = peer.pull()? {
                 return Ok(Some(request));
             }
-            if !wait(&peer, self.deadline)? {
-                return Err(Errno::TIME).about(Step::Converter, format_args!("not done after {} s", PATIENCE.as_secs()));
-            }
+            self.helper.await_word(peer)?;
             if !peer.read()? {
                 return Ok(None);
             }
@@ -168,7 +146,7 @@ impl Conversion {
     }
 
     fn publish(&mut self, store_bytes: u64) -> Result<Published, Failure> {
-        self.expect_success()?;
+        self.helper.expect_success()?;
         let group = self.launcher.instance.worker.gid;
         let publication = self.launcher.layers.publish(&self.output, &self.key, group, store_bytes)?;
         Ok(Published {
@@ -178,95 +156,9 @@ impl Conversion {
             lacking_bytes: publication.lacking_bytes,
         })
     }
-
-    /// Its end is that of every process in its pid namespace: nothing can write to the output any more.
-    fn expect_success(&mut self) -> Result<(), Failure> {
-        if !wait(&self.process, Instant::now() + EXIT_PATIENCE)? {
-            return Err(Errno::BUSY).about(Step::Converter, "still runs");
-        }
-        let status = self.process.wait()?;
-        match (status.exit_status(), status.terminating_signal()) {
-            (Some(0), _) => Ok(()),
-            _ if self.group.payload.counters().oom_kills.is_some_and(|kills| kills > 0) => Err(Errno::NOMEM).about(
-                Step::Converter,
-                format_args!("needs more than {} MiB", LIMITS.memory_bytes >> 20),
-            ),
-            (Some(code), _) => Err(Errno::IO).about(Step::Converter, format_args!("exit code {code}")),
-            (None, signal) => Err(Errno::IO).about(Step::Converter, format_args!("signal {}", signal.unwrap_or(0))),
-        }
-    }
 }
 
 fn spool(launcher: &Launcher) -> Result<OwnedFd, Failure> {
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     openat(&launcher.spool, ".", flags, Mode::from_raw_mode(0o600)).about(Step::OpenOutput, "spool")
-}
-
-fn start_converter(
-    launcher: &Launcher,
-    work: &Work,
-    group: &Group,
-    uids: &UidRange,
-    descriptors: &[&OwnedFd],
-    attach: impl FnOnce(&Process) -> Result<(), Failure>,
-) -> Result<Process, Failure> {
-    let words = words(work)?;
-    let mut args: Vec<*const c_char> = words.iter().map(|word| word.as_ptr()).collect();
-    args.push(std::ptr::null());
-    let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
-    let plan = Plan {
-        root: &launcher.roots.converter,
-        mounts: &[],
-        descriptors: &descriptors,
-        program: Executable::Open(launcher.converter.file.as_fd()),
-        args: &args,
-        confinement: Some(Confinement {
-            limits: &[(Resource::Fsize, work.file_bytes)],
-            filter: None,
-            // Files of the layers below belong to any id, and may be readable by none.
-            capabilities: if work.below.is_empty() {
-                CapabilitySet::empty()
-            } else {
-                CapabilitySet::DAC_READ_SEARCH
-            },
-        }),
-        errors: None,
-    };
-    Process::spawn(&plan, &group.payload, uids, &launcher.namespaces, attach)
-}
-
-fn words(work: &Work) -> Result<Vec<CString>, Failure> {
-    let words = ["caisson-converter"].into_iter().chain(work.words.iter().map(String::as_str));
-    words
-        .map(CString::new)
-        .collect::<Result<_, _>>()
-        .map_err(|_| Errno::INVAL)
-        .about(Step::Converter, "arguments")
-}
-
-fn attach_lowers(launcher: &Launcher, id: &str, process: &Process, lowers: &[Arc<Layer>]) -> Result<(), Failure> {
-    if lowers.is_empty() {
-        return Ok(());
-    }
-    let mut stage = launcher.stages.stage(id)?;
-    let tree = overlay::read_only(lowers, process.namespace("user")?, &mut stage)?;
-    launcher
-        .namespaces
-        .inside(process.namespace("mnt")?, || mounts::attach(&tree, Path::new("/lower")))
-}
-
-/// False when the deadline came first.
-fn wait(fd: &impl AsFd, deadline: Instant) -> Result<bool, Failure> {
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = Timespec {
-            tv_sec: left.as_secs() as i64,
-            tv_nsec: left.subsec_nanos().into(),
-        };
-        match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&timeout)) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error).at(Step::Converter),
-        }
-    }
 }

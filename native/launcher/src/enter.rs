@@ -25,10 +25,10 @@ pub fn enter(command: Enter) -> Result<(), Failure> {
     leave_namespaces(command.network)?;
     bind(&command.install, &command.at, command.writable)?;
     let program = find(&command.program)?;
-    let (fence, filter) = (Fence::around(&command, &program)?, filters::service());
+    let (fence, filter) = (Fence::of_service(&command, &program)?, filters::service());
     privileges::leave_no_core().at(Step::Rlimit)?;
     step_down(&command.user)?;
-    fence.close()?;
+    fence.close().at(Step::Landlock)?;
     caisson_seccomp::attach(&filter).at(Step::Seccomp)?;
     die_with(parent)?;
     let error = Command::new(&program)

@@ -4,6 +4,7 @@ use crate::fold::Fold;
 use crate::keeping::Keeping;
 use crate::layer_key::LayerKey;
 use crate::layers::Layers;
+use crate::list::List;
 use crate::spec::{Boot, Convert, MAX_KEYS, MAX_LAYERS, Start, Tell, disk_bytes, stop_reason};
 use crate::step::Failure;
 use caisson_frame::Decoder;
@@ -52,6 +53,7 @@ fn check(keeping: &mut Keeping<'_>, request: &Kind) -> Result<(), Failure> {
             let Convert { lowers, max_bytes, .. } = Convert::check(convert)?;
             assert!(is_set(&lowers) && max_bytes > 0);
         }
+        Kind::List(list) => drop(List::check(list)?),
         Kind::Fold(fold) => assert!(is_set(&Fold::check(fold)?.layers)),
         Kind::Tell(tell) => assert!((1..=64 << 10).contains(&Tell::check(tell.clone())?.data.len())),
         Kind::Stop(stop) => drop(stop_reason(stop)?),

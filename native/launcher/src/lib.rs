@@ -18,12 +18,14 @@ mod fold;
 mod guest;
 #[cfg(any(test, fuzzing))]
 pub mod harness;
+mod helper;
 mod instance;
 mod keeping;
 mod launcher;
 mod layer;
 mod layer_key;
 mod layers;
+mod list;
 mod log;
 mod loops;
 mod machine;

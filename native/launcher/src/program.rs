@@ -1,4 +1,4 @@
-//! Agent and converter, executed from sealed memory: their roots hold no program, and nobody can change one that others run too.
+//! Agent, converter and lister, executed from sealed memory: their roots hold no program, and nobody can change one that others run too.
 use crate::digest::{self, Digest};
 use crate::sealed::sealed;
 use crate::step::{At, Failure, Step};

@@ -1,5 +1,6 @@
-//! What every sandbox and every conversion has as its root: one small read-only tmpfs for all, for nothing in it depends on the sandbox.
+//! What every sandbox and every helper has as its root: one small read-only tmpfs for all, for nothing in it depends on the sandbox.
 //! Device nodes are made here, by root, for a user namespace cannot make any.
+use crate::fence::Fence;
 use crate::mounts::{self, Option as Set};
 use crate::step::{At, Failure, Step};
 use crate::sys;
@@ -12,10 +13,17 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 pub struct Roots {
-    pub sandbox: CString,
-    pub converter: CString,
+    pub sandbox: Root,
+    /// Of converter and lister.
+    pub helper: Root,
     /// Of use only where there is a guest.
-    pub vmm: CString,
+    pub vmm: Root,
+}
+
+pub struct Root {
+    pub path: CString,
+    /// An agent has none: whoever is behind one cannot mount.
+    pub fence: Option<Fence>,
 }
 
 const DEVICES: [(&str, u32, u32); 6] = [
@@ -45,15 +53,24 @@ impl Roots {
             attributes,
         )?;
         mounts::attach(&tmpfs, at)?;
-        let (sandbox, converter, vmm) = (at.join("sandbox"), at.join("converter"), at.join("vmm"));
+        let (sandbox, helper, vmm) = (at.join("sandbox"), at.join("helper"), at.join("vmm"));
         furnish_sandbox(&sandbox)?;
-        furnish_converter(&converter)?;
+        furnish_helper(&helper)?;
         furnish_vmm(&vmm, &guest.join("vmm/usr"))?;
         sys::mount_setattr(&tmpfs, 0, sys::MOUNT_ATTR_RDONLY).at(Step::MakeRoots)?;
         Ok(Self {
-            sandbox: c_path(&sandbox)?,
-            converter: c_path(&converter)?,
-            vmm: c_path(&vmm)?,
+            sandbox: Root::at(&sandbox, None)?,
+            helper: Root::at(&helper, Some(Fence::of_helper(&helper)?))?,
+            vmm: Root::at(&vmm, Some(Fence::of_vmm(&vmm, &guest.join("kernel"))?))?,
+        })
+    }
+}
+
+impl Root {
+    fn at(path: &Path, fence: Option<Fence>) -> Result<Self, Failure> {
+        Ok(Self {
+            path: c_path(path)?,
+            fence,
         })
     }
 }
@@ -69,7 +86,7 @@ fn furnish_sandbox(root: &Path) -> Result<(), Failure> {
 }
 
 /// It executes nothing, and names no file but what is below /lower.
-fn furnish_converter(root: &Path) -> Result<(), Failure> {
+fn furnish_helper(root: &Path) -> Result<(), Failure> {
     folders(root, &["lower", "dev"])?;
     device(&root.join("dev/null"), 1, 3)
 }

@@ -10,6 +10,8 @@ use std::ops::RangeInclusive;
 
 /// Overlayfs takes no more lower layers.
 pub const MAX_LAYERS: usize = 500;
+/// As many as a manifest may have.
+pub const MAX_LISTED: usize = 1_000;
 /// Of one request about the store: all names that the layers of an image may have.
 pub const MAX_KEYS: usize = 4_096;
 const DISK_BYTES: RangeInclusive<u64> = 1 << 20..=16 << 40;

@@ -91,6 +91,7 @@ steps! {
     Exec => "execute",
     OpenOutput => "open output",
     Converter => "converter",
+    Lister => "lister",
     Publish => "publish layer",
     Guest => "guest",
     Vmm => "VMM",

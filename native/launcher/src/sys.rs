@@ -144,6 +144,11 @@ pub fn landlock_version() -> Result<i64> {
     check(unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, none, 0, VERSION) })
 }
 
+pub fn landlock_restrict(rules: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: takes two numbers.
+    check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0) }).map(drop)
+}
+
 pub fn close_from(first: RawFd) -> Result<()> {
     // SAFETY: only called between clone and exec, where no owner of these descriptors looks at them again.
     check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)

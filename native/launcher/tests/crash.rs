@@ -155,7 +155,7 @@ fn a_second_launcher_of_one_name_or_state_is_refused() {
         let second = Command::new(env!("CARGO_BIN_EXE_caisson-launcher"))
             .args(["serve", "--name", name, "--worker-uid", "1", "--worker-gid", "1", "--state"])
             .arg(state)
-            .args(["--agent", "/bin/true", "--converter", "/bin/true"])
+            .args(["--agent", "/bin/true", "--converter", "/bin/true", "--lister", "/bin/true"])
             .output()
             .expect("runs");
         assert!(!second.status.success());

@@ -1,7 +1,8 @@
 //! Tells which files the layers of an image have: the largest ones, and those that layers above replace or remove.
 //!
-//! It reads the squashfs images that the converter wrote, and nothing else: their open descriptors are all that it has, from 3 on, oldest layer
-//! first. Before it reads the first byte it gives up every system call but reading, writing and memory.
+//! It reads the squashfs images that the converter wrote, and nothing else: the launcher gives a listening socket (3), and their open
+//! descriptors, from 4 on, oldest layer first. Before it reads the first byte it gives up every system call but reading, writing and memory;
+//! what it found goes to the one connection to the socket.
 
 mod above;
 mod confine;
@@ -12,23 +13,22 @@ mod report;
 mod walk;
 
 use above::Above;
-use caisson_frame::listing::Listing;
+use caisson_frame::listing::{Answer, Listing, Refusal, answer};
 use image::Image;
 use report::Report;
 use std::fmt;
 use std::fs::File;
-use std::io::Write;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 
-const FIRST_LAYER: RawFd = 3;
+const LISTENER: RawFd = 3;
+const FIRST_LAYER: RawFd = 4;
 /// As many as a manifest may have.
 const MAX_LAYERS: usize = 1000;
 const MAX_MOST: usize = 100;
-/// For more names than are compared: not an error of ours, so it has a code of its own.
-const TOO_MANY: u8 = 3;
 const USAGE: &str =
-    "usage: caisson-lister LAYERS MOST [LAYER]: layers open as descriptors from 3, files of each kind, the only layer to tell of";
+    "usage: caisson-lister LAYERS MOST [LAYER]: layers open as descriptors from 4, files of each kind, the only layer to tell of";
 
 /// Why there is no listing.
 #[derive(Debug)]
@@ -49,18 +49,27 @@ impl fmt::Display for Stop {
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(stop) => {
-            eprintln!("caisson-lister: {stop}");
-            ExitCode::from(if matches!(stop, Stop::TooMany) { TOO_MANY } else { 1 })
+        Err(how) => {
+            eprintln!("caisson-lister: {how}");
+            ExitCode::FAILURE
         }
     }
 }
 
-fn run() -> Result<(), Stop> {
-    let args = Args::parse(std::env::args().skip(1)).ok_or_else(|| Stop::Broken(USAGE.into()))?;
-    let layers = (0..args.layers).map(inherited).collect::<Result<Vec<_>, _>>()?;
-    confine::confine().map_err(Stop::Broken)?;
-    tell(&list(&args, layers)?)
+fn run() -> Result<(), String> {
+    let args = Args::parse(std::env::args().skip(1)).ok_or(USAGE)?;
+    let listener = UnixListener::from(inherited(LISTENER)?);
+    let layers = (FIRST_LAYER..).take(args.layers).map(|fd| inherited(fd).map(File::from));
+    let layers = layers.collect::<Result<Vec<_>, _>>()?;
+    let channel = accept(listener)?;
+    confine::confine()?;
+    tell(channel, list(&args, layers))
+}
+
+/// One connection, and no second one can come. As a file it is written to by the call that is allowed.
+fn accept(listener: UnixListener) -> Result<File, String> {
+    let accepted = listener.accept().map_err(|error| format!("accept: {error}"))?;
+    Ok(File::from(OwnedFd::from(accepted.0)))
 }
 
 /// From the top down: what is above is known then. Layers below the only one that is asked for matter to nobody.
@@ -85,24 +94,32 @@ fn list(args: &Args, layers: Vec<File>) -> Result<Vec<Listing>, Stop> {
     Ok(listings)
 }
 
-fn tell(listings: &[Listing]) -> Result<(), Stop> {
-    let mut output = std::io::stdout().lock();
-    for listing in listings {
-        caisson_frame::write_frame(&mut output, listing).map_err(|error| Stop::Broken(error.to_string()))?;
+fn tell(mut channel: File, found: Result<Vec<Listing>, Stop>) -> Result<(), String> {
+    let answers = found.map_or_else(
+        |stop| vec![answer::Answer::Refusal(refusal(&stop))],
+        |listings| listings.into_iter().map(answer::Answer::Listing).collect(),
+    );
+    for answer in answers {
+        let answer = Answer { answer: Some(answer) };
+        caisson_frame::write_frame(&mut channel, &answer).map_err(|error| format!("channel: {error}"))?;
     }
-    output.flush().map_err(|error| Stop::Broken(error.to_string()))
+    Ok(())
 }
 
-fn inherited(layer: usize) -> Result<File, Stop> {
-    let fd = FIRST_LAYER + layer as RawFd;
+fn refusal(stop: &Stop) -> Refusal {
+    Refusal {
+        message: stop.to_string(),
+        too_many: matches!(stop, Stop::TooMany),
+    }
+}
+
+fn inherited(fd: RawFd) -> Result<OwnedFd, String> {
     // SAFETY: a plain query; the number needs to be no open descriptor.
     if unsafe { libc::fcntl(fd, libc::F_GETFD) } < 0 {
-        return Err(Stop::Broken(format!(
-            "descriptor {fd} is not open: the worker starts this program"
-        )));
+        return Err(format!("descriptor {fd} is not open: the launcher starts this program"));
     }
     // SAFETY: it is open, was inherited for us, and nothing else in this process owns it.
-    Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 struct Args {

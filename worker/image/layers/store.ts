@@ -128,14 +128,14 @@ export class LayerStore {
     }
   }
 
-  path(key: string): string {
+  #path(key: string): string {
     return join(this.#options.folder, `${key}.sqfs`)
   }
 
   /** Bytes as stored; undefined: not there. */
   async storedBytes(key: string): Promise<number | undefined> {
     try {
-      return (await stat(this.path(key))).size
+      return (await stat(this.#path(key))).size
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
       throw error

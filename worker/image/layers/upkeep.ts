@@ -1,9 +1,11 @@
 // What the store has, and what becomes of it besides being used. Only the launcher changes it.
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { caisson } from '../../../proto/messages.js'
 import { LauncherConnection } from '../../sandbox/launcher.js'
 import { unlessAborted } from '../../within.js'
 import type { Holds } from './holds.js'
+import { listLayers } from './listing.js'
 
 export interface StoredLayer {
   key: string
@@ -46,6 +48,11 @@ export class Upkeep {
   async layers(): Promise<StoredLayer[]> {
     const layers = await Promise.all((await this.keys()).map((key) => this.#layer(key)))
     return layers.filter((layer) => layer !== undefined)
+  }
+
+  /** Of layers that are held. */
+  files(list: caisson.launch.v1.IList, signal: AbortSignal): Promise<caisson.listing.v1.Listing[]> {
+    return listLayers(this.launcherPath, list, signal)
   }
 
   /** Of these, all that nothing uses. */

@@ -36,6 +36,8 @@ impl Launcher {
             .arg(built("caisson-agent"))
             .arg("--converter")
             .arg(built("caisson-converter"))
+            .arg("--lister")
+            .arg(built("caisson-lister"))
             .stdout(Stdio::piped())
             .spawn()
             .expect("launcher starts");
