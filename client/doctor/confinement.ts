@@ -57,13 +57,10 @@ export async function lookAtConfinement(name: string, probe: Probe | Error): Pro
       kind,
       found: all.filter((process) => process.parent === parent && process.words.some((word) => word.includes(mark))),
     }))
-  const kinds = [
-    { kind: 'launcher', found: [launcher] },
-    ...named(services, launcher.parent),
-    ...named(children, launcher.pid),
-  ]
-  const looked = kinds.map(({ kind, found: [first, ...others] }) =>
-    first && look(kind, first.pid, others.length + 1, hasLandlock && !mounting.includes(kind)),
+  const kinds = [{ kind: 'launcher', found: [launcher] }, ...named(services, launcher.parent), ...named(children, launcher.pid)]
+  const looked = kinds.map(
+    ({ kind, found: [first, ...others] }) =>
+      first && look(kind, first.pid, others.length + 1, hasLandlock && !mounting.includes(kind)),
   )
   return (await Promise.all(looked)).filter((confinement) => confinement !== undefined)
 }

@@ -84,7 +84,9 @@ fn seccomp() -> Result<String, String> {
 
 fn landlock() -> Result<String, String> {
     match sys::landlock_version() {
-        Ok(version) => Ok(format!("version {version}: services, helpers and VMMs name no files but their own")),
+        Ok(version) => Ok(format!(
+            "version {version}: services, helpers and VMMs name no files but their own"
+        )),
         Err(errno) => Err(format!(
             "{}: services, helpers and VMMs are held by users, roots and filters alone",
             Errno::from(errno)
