@@ -4,8 +4,7 @@ import { connect } from 'node:net'
 import { FrameDecoder } from '../../../proto/frame.js'
 import { caisson } from '../../../proto/messages.js'
 import { LauncherConnection } from '../../sandbox/launcher.js'
-import { within } from '../../within.js'
-import { orAborted } from './flights.js'
+import { unlessAborted, within } from '../../within.js'
 
 const { Answer } = caisson.listing.v1
 type Listing = caisson.listing.v1.Listing
@@ -21,7 +20,7 @@ export class TooManyFiles extends Error {
 /** Oldest layer first. */
 export async function listLayers(launcherPath: string, list: caisson.launch.v1.IList, signal: AbortSignal): Promise<Listing[]> {
   using launcher = await LauncherConnection.connect(launcherPath)
-  return await orAborted(Promise.race([told(launcher, list), launcher.lost]), signal)
+  return await unlessAborted(Promise.race([told(launcher, list), launcher.lost]), signal)
 }
 
 async function told(launcher: LauncherConnection, list: caisson.launch.v1.IList): Promise<Listing[]> {
