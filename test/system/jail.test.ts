@@ -42,7 +42,7 @@ const rate = 2 * mib
 /** What only its page cache took is on no disk yet. */
 const slowly = {
   image: busybox,
-  args: ['sh', '-c', 'dd if=/dev/zero of=/f bs=1M count=8 && sync'],
+  args: ['sh', '-c', 'dd if=/dev/zero of=/f bs=1M count=8 oflag=direct'],
   limits: { diskBytesPerSecond: rate },
 }
 

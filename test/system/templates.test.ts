@@ -59,7 +59,7 @@ test('no two machines share random numbers, ids or files, and the template stays
   const before = await templates()
   assert.ok([...before.keys()].length >= 2, 'memory and state of a template')
   const script = `
-    test -e /mark && echo "another's file is here"; echo mine > /mark; /bin/busybox sync
+    test -e /mark && echo "another's file is here"; echo mine > /mark; /bin/busybox sync /mark
     bb=/bin/busybox
     $bb dd if=/dev/urandom of=/dev/shm/noise bs=1M count=8 2> /dev/null
     $bb head -c 16 /dev/urandom | $bb od -A n -t x1 | $bb tr -d ' \\n'; echo

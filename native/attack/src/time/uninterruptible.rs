@@ -1,12 +1,13 @@
 use super::SHORT;
 use crate::attack::{Attack, Class, Limits, Verdict};
 use crate::kernel::{fork, pause_for_ever};
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
 
 pub const ATTACK: Attack = Attack {
     name: "uninterruptible",
-    tries: "keeps its children in waits that no signal ends: flushing files and whole disks, without pause",
+    tries: "keeps its children in waits that no signal ends: writing past the cache, flushing files and everybody's disks, without pause",
     stands_for: "processes in state D that hold up whoever waits for them",
     must: "WALL_TIMEOUT in time, and nothing is left",
     ends: &["WALL_TIMEOUT"],
@@ -23,15 +24,23 @@ fn run() -> Verdict {
     pause_for_ever()
 }
 
+/// What a disk wants to be handed directly.
+#[repr(align(4096))]
+struct Block([u8; 1 << 20]);
+
 fn flush_for_ever(index: usize) -> ! {
-    let block = vec![7; 1 << 20];
-    let Ok(mut file) = File::create(format!("/tmp/dirty-{index}")) else {
-        pause_for_ever()
-    };
+    let block = Box::new(Block([7; 1 << 20]));
+    let path = format!("/tmp/dirty-{index}");
+    let direct = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .custom_flags(libc::O_DIRECT)
+        .open(path);
+    let Ok(mut file) = direct else { pause_for_ever() };
     loop {
         let _ = file.rewind();
         for _ in 0..8 {
-            let _ = file.write_all(&block);
+            let _ = file.write_all(&block.0);
         }
         let _ = file.sync_all();
         // SAFETY: takes nothing.
