@@ -27,8 +27,8 @@ export class AgentClient {
   readonly #channel: Duplex
   readonly #decoder = new FrameDecoder(oneRoom())
   readonly #hello = new Deferred<void>()
-  /** While it is waited for. */
-  #ready: Deferred<void> | undefined
+  /** That are waited for, one after the other. */
+  readonly #ready: Deferred<void>[] = []
   readonly #broken = new Deferred<never>()
   readonly #processes = new Map<number, AgentProcess>()
   #greeted = false
@@ -68,9 +68,14 @@ export class AgentClient {
     return this.#untilReady({ setup })
   }
 
+  /** Of a machine that waits: resolves when it has tried out what it will do for a run. */
+  rehearse(setup: caisson.agent.v1.ISetup): Promise<void> {
+    return this.#untilReady({ rehearse: { setup } })
+  }
+
   #untilReady(frame: caisson.agent.v1.IHostFrame): Promise<void> {
     const ready = new Deferred<void>()
-    this.#ready = ready
+    this.#ready.push(ready)
     this.#send(frame)
     return Promise.race([ready.promise, this.#broken.promise])
   }
@@ -133,9 +138,9 @@ export class AgentClient {
   }
 
   #takeReady(): void {
-    if (!this.#ready) throw new ProtocolViolation('Ready unasked')
-    this.#ready.resolve()
-    this.#ready = undefined
+    const ready = this.#ready.shift()
+    if (!ready) throw new ProtocolViolation('Ready unasked')
+    ready.resolve()
   }
 
   #greet(frame: AgentFrame): void {

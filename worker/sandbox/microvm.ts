@@ -14,6 +14,10 @@ import type { Accelerator, Booted, Disks, MachineSpec, Vmm } from './vmm.js'
 /** Mounting many layers takes an emulated guest some seconds. */
 const mountMs = 30_000
 const entropyBytes = 64
+/** Emulated, beside runs. */
+const rehearseMs = 30_000
+/** Enough for a program of the agent's own, and no less of a processor than most runs have. */
+const rehearsal = { memoryBytes: 16 << 20, pids: 8, cpuMillis: 1000 }
 
 /** What the machines of a worker have in common. */
 export interface Hypervisor {
@@ -79,16 +83,21 @@ export class MicroVm implements Sandbox {
     }
   }
 
+  /** While it waits: what its agent will do for a run is then translated, and in memory. A run that comes meanwhile waits for the end of it. */
+  async rehearse(): Promise<void> {
+    const rehearsed = this.agent.rehearse(this.#setup('rehearsal', rehearsal))
+    await answered(orLaunchersWord(rehearsed, this.#booted.launcher), 'Rehearse', rehearseMs)
+  }
+
+  #setup(hostname: string, machine: caisson.agent.v1.IMachine): caisson.agent.v1.ISetup {
+    return { hostname, entropy: randomBytes(entropyBytes), unixUs: Date.now() * 1000, machine }
+  }
+
   /** The record is told when the machine stands: a worker that is lost while it mounts has started nothing. */
   async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string, record: () => Promise<void>): Promise<void> {
     const { memoryBytes, pids, cpuMillis } = startOf([], limits)
     if (!this.#hasDisks) await this.mount(disksOf(layerKeys, limits))
-    const setUp = this.agent.setUp({
-      hostname,
-      entropy: randomBytes(entropyBytes),
-      unixUs: Date.now() * 1000,
-      machine: { memoryBytes, pids, cpuMillis },
-    })
+    const setUp = this.agent.setUp(this.#setup(hostname, { memoryBytes, pids, cpuMillis }))
     await answered(orLaunchersWord(setUp, this.#booted.launcher), 'Setup')
     await Promise.all([record(), answered(this.#booted.launcher.ask({ start: startOf([], limits) }, 'started'), 'Start')])
   }

@@ -14,6 +14,7 @@ class Maker {
   made = 0
   disposed = 0
   failure: Error | undefined
+  rehearsed = 0
   readonly breaks: Deferred<never>[] = []
 
   async prepare(): Promise<Sandbox> {
@@ -36,6 +37,9 @@ class Maker {
       console: undefined,
       lost: lost.promise,
       stopped: new Deferred<caisson.launch.v1.StopReason>().promise,
+      rehearse: async () => {
+        this.rehearsed++
+      },
       start: unused,
       stop: unused,
       finish: unused,
@@ -61,6 +65,17 @@ function poolOf(
 ): Pool<Sandbox> {
   return new Pool(() => maker.prepare(), { ...usual, ...bounds }, onChange)
 }
+
+test('a sandbox that waits rehearses once, and one that was taken before does not', async () => {
+  const maker = new Maker()
+  const pool = poolOf(maker, { least: 2, most: 2, refillMs: { others: 60_000, empty: 60_000 } })
+  await delay(20)
+  await pool.take(never)
+  while (maker.rehearsed === 0) await delay(20)
+  await delay(50)
+  assert.deepEqual([pool.size, maker.made, maker.rehearsed], [1, 2, 1])
+  pool.close()
+})
 
 test('sandboxes wait ready, and one that was taken is replaced, never returned', async () => {
   const maker = new Maker()

@@ -6,6 +6,8 @@ import type { Sandbox } from './sandbox.js'
 
 const firstRetryMs = 100
 const lastRetryMs = 5_000
+/** One that lies idle for so long has time to rehearse: a run that took it at once would only wait for the end of it. */
+const restMs = 200
 
 export interface PoolBounds {
   /** Wait ready when nothing goes on. */
@@ -170,6 +172,14 @@ export class Pool<S extends Sandbox> {
     }
     sandbox.lost.catch(broke)
     sandbox.agent.broken.catch(broke)
+    this.#rehearseLater(sandbox, broke)
+  }
+
+  #rehearseLater(sandbox: S, broke: () => void): void {
+    const rehearse = () => {
+      if (this.#idle.includes(sandbox)) sandbox.rehearse?.().catch(broke)
+    }
+    if (sandbox.rehearse) setTimeout(rehearse, restMs).unref()
   }
 
   #succeeded(): void {

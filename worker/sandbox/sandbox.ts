@@ -38,6 +38,8 @@ export interface Sandbox extends Disposable {
   readonly countsInside: boolean
   /** Of a machine whose operator debugs it. */
   readonly console: GuestConsole | undefined
+  /** What makes a run in it start sooner, and is worth doing with one that is to wait. It may be taken before that is done. */
+  rehearse?(): Promise<void>
   /**
    * Gives it its root and limits, and starts its clocks. `record` puts down that the program may run from now on: called as late as that is
    * true, and done before this resolves. Then the agent may be given a program, which it executes once the root stands.

@@ -124,6 +124,10 @@ impl Programs for Played {
         true
     }
 
+    fn rehearse(&mut self, _setup: &Setup) -> bool {
+        true
+    }
+
     fn set_up(&mut self, setup: &Setup) -> Result<bool, AgentError> {
         Ok(setup.machine.is_some())
     }

@@ -3,6 +3,8 @@ use rustix::io::Errno;
 use std::arch::asm;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+const PAGE_BYTES: usize = 4096;
+
 pub fn last_errno() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
@@ -85,6 +87,40 @@ pub fn wait_for_child() -> Result<(i32, i32), Errno> {
             pid => return Ok((pid, status)),
         }
     }
+}
+
+/// A child that ends at once.
+pub fn fork_and_wait() -> Result<(), Errno> {
+    // SAFETY: this process has a single thread, and the child does nothing but end.
+    match unsafe { libc::fork() } {
+        -1 => Err(last_errno()),
+        0 => leave(0),
+        _ => wait_for_child().map(drop),
+    }
+}
+
+/// Reads one byte of each page, through a mapping as that of a program or library.
+pub fn touch(file: &OwnedFd, bytes: usize) -> Result<(), Errno> {
+    let protection = libc::PROT_READ | libc::PROT_EXEC;
+    // SAFETY: the kernel chooses a place that nothing else has.
+    let start = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            bytes,
+            protection,
+            libc::MAP_PRIVATE,
+            file.as_raw_fd(),
+            0,
+        )
+    };
+    if start == libc::MAP_FAILED {
+        return Err(last_errno());
+    }
+    for at in (0..bytes).step_by(PAGE_BYTES) {
+        // SAFETY: the caller sees to it that the file is as long, so the mapping has this byte.
+        unsafe { start.cast::<u8>().add(at).read_volatile() };
+    }
+    Ok(())
 }
 
 /// SIGKILL to every process of this pid namespace but its first.

@@ -29,6 +29,9 @@ pub fn run() -> ExitCode {
     if let ["microvm", disks] = words[..] {
         microvm::run(disks.parse().unwrap_or(0));
     }
+    if let [microvm::REHEARSE] = words[..] {
+        microvm::act_in_rehearsal();
+    }
     #[cfg(feature = "planted")]
     let words = match words[..] {
         [.., walls] if words.len() == 4 => {

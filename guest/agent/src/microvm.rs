@@ -5,6 +5,7 @@ mod fresh;
 mod idle;
 mod limits;
 mod port;
+mod rehearsal;
 
 use crate::channel::Channel;
 use crate::failure::Failure;
@@ -19,6 +20,8 @@ use caisson_seccomp::compile;
 use limits::Payload;
 use rustix::system::{RebootCommand, reboot};
 use std::io::{Write, stderr};
+
+pub use rehearsal::{WORD as REHEARSE, act as act_in_rehearsal, perform as rehearse};
 
 /// The machine ends with its one conversation.
 pub fn run(disks: usize) -> ! {
@@ -67,11 +70,9 @@ impl Guest {
         disks::mount_root(&self.hidden, mount)
     }
 
-    /// Before any process of a client starts. The clock first: its time grows old.
+    /// Before any process of a client starts.
     pub fn set_up(&self, setup: &Setup) -> Result<(), Failure> {
-        fresh::set_clock(setup.unix_us)?;
-        fresh::stir(&setup.entropy)?;
-        self.payload.limit(&setup.machine.unwrap_or_default())
+        set_up(setup, &self.payload)
     }
 
     pub fn counters(&self) -> Counters {
@@ -79,4 +80,11 @@ impl Guest {
         disks::measure(&mut counters);
         counters
     }
+}
+
+/// The clock first: its time grows old.
+fn set_up(setup: &Setup, payload: &Payload) -> Result<(), Failure> {
+    fresh::set_clock(setup.unix_us)?;
+    fresh::stir(&setup.entropy)?;
+    payload.limit(&setup.machine.unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! What a session starts: the client's programs, behind the walls of this sandbox.
 use crate::failure::{At, Failure};
-use crate::microvm::Guest;
+use crate::microvm::{self, Guest};
 use crate::payload::{self, Prepared, Walls};
 use crate::planted::is_missing;
 use crate::process::Process;
@@ -16,6 +16,9 @@ pub trait Programs {
     /// False where there is nothing to mount: only a machine is told to. What fails is told to the first `Exec`.
     fn mount(&mut self, mount: &Mount) -> bool;
 
+    /// False where there is nothing to rehearse: only a machine waits long enough. What fails is told to the first `Exec`.
+    fn rehearse(&mut self, setup: &Setup) -> bool;
+
     /// True where the worker waits for `Ready`.
     fn set_up(&mut self, setup: &Setup) -> Result<bool, AgentError>;
 
@@ -30,6 +33,8 @@ pub struct Sandbox {
     unrooted: Option<OwnedFd>,
     /// In a microVM.
     guest: Option<Rc<Guest>>,
+    /// Of its root, once it has one.
+    layers: Option<u32>,
     /// The machine could not be set up: nothing can be executed.
     unusable: Option<Failure>,
 }
@@ -42,6 +47,7 @@ impl Sandbox {
             prepared: Some(prepared),
             unrooted: Some(rooted),
             guest: None,
+            layers: None,
             unusable: None,
         }
     }
@@ -52,6 +58,7 @@ impl Sandbox {
             prepared: Some(prepared),
             unrooted: None,
             guest: Some(Rc::new(guest)),
+            layers: None,
             unusable: None,
         }
     }
@@ -60,7 +67,18 @@ impl Sandbox {
 impl Programs for Sandbox {
     fn mount(&mut self, mount: &Mount) -> bool {
         let Some(guest) = &self.guest else { return false };
-        self.unusable = guest.mount(mount).err();
+        let failure = guest.mount(mount).err();
+        self.unusable = self.unusable.take().or(failure);
+        self.layers = Some(mount.layers);
+        true
+    }
+
+    fn rehearse(&mut self, setup: &Setup) -> bool {
+        let Some(guest) = &self.guest else { return false };
+        // On a root that could not be made there is nothing to rehearse.
+        if self.unusable.is_none() {
+            self.unusable = microvm::rehearse(guest, &self.walls, self.layers, setup).err();
+        }
         true
     }
 
@@ -88,7 +106,7 @@ impl Programs for Sandbox {
 }
 
 /// A copy of the mount, for a mount namespace that was made before it was there.
-fn clone_root() -> Result<OwnedFd, Failure> {
+pub fn clone_root() -> Result<OwnedFd, Failure> {
     let root = payload::ROOT;
     if stat(root).at(Step::Root, root)?.st_dev == stat("/").at(Step::Root, "/")?.st_dev {
         return Err(Failure::explained(

@@ -7,7 +7,7 @@ use crate::process::{Process, SLOTS, entry};
 use crate::programs::Programs;
 use crate::seccomp;
 use caisson_frame::FrameError;
-use caisson_frame::agent::{Exec, Hello, HostFrame, Mount, Ready, Setup, agent_frame, failed::Step, host_frame::Frame};
+use caisson_frame::agent::{Exec, Hello, HostFrame, Mount, Ready, Rehearse, Setup, agent_frame, failed::Step, host_frame::Frame};
 use rustix::io::Errno;
 
 pub const PROTOCOL: u32 = 1;
@@ -45,7 +45,7 @@ pub enum AgentError {
 pub enum Violation {
     #[error("a frame of no known kind")]
     UnknownFrame,
-    #[error("Setup must come once, and before any program; Mount, to a machine, once before Setup")]
+    #[error("Setup must come once, and before any program; Mount and Rehearse, to a machine, once each before Setup")]
     SetupOrder,
     #[error("process_id {0} lives already")]
     ProcessExists(u32),
@@ -67,6 +67,7 @@ pub struct Session<P> {
     outbox: Outbox,
     processes: Vec<Process>,
     mounted: bool,
+    rehearsed: bool,
     set_up: bool,
     turn: usize,
 }
@@ -86,6 +87,7 @@ impl<P: Programs> Session<P> {
             outbox,
             processes: Vec::new(),
             mounted: false,
+            rehearsed: false,
             set_up: false,
             turn: 0,
         }
@@ -140,11 +142,12 @@ impl<P: Programs> Session<P> {
     }
 
     fn handle(&mut self, frame: Frame) -> Result<(), AgentError> {
-        if matches!(frame, Frame::Setup(_) | Frame::Mount(_)) == self.set_up {
+        if matches!(frame, Frame::Setup(_) | Frame::Mount(_) | Frame::Rehearse(_)) == self.set_up {
             return Err(Violation::SetupOrder.into());
         }
         match frame {
             Frame::Mount(mount) => self.mount(&mount)?,
+            Frame::Rehearse(rehearse) => self.rehearse(rehearse)?,
             Frame::Setup(setup) => self.set_up(&setup)?,
             Frame::Exec(exec) => self.execute(&exec)?,
             Frame::Signal(signal) if !(1..=64).contains(&signal.number) => Err(Violation::SignalNumber(signal.number))?,
@@ -174,6 +177,16 @@ impl<P: Programs> Session<P> {
             return Err(Violation::SetupOrder);
         }
         self.mounted = true;
+        self.outbox.push(agent_frame::Frame::Ready(Ready {}));
+        Ok(())
+    }
+
+    fn rehearse(&mut self, rehearse: Rehearse) -> Result<(), Violation> {
+        let setup = rehearse.setup.unwrap_or_default();
+        if self.rehearsed || !self.programs.rehearse(&setup) {
+            return Err(Violation::SetupOrder);
+        }
+        self.rehearsed = true;
         self.outbox.push(agent_frame::Frame::Ready(Ready {}));
         Ok(())
     }

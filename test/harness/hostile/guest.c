@@ -176,7 +176,7 @@ int main(void) {
     byte kind = block[0];
     int start = 2;
     while (start <= length && (byte)block[start - 1] & 0x80) start++;
-    if (kind == 0x0a || kind == 0x32) READY;
+    if (kind == 0x0a || kind == 0x32 || kind == 0x3a) READY;
     if (kind == 0x12) execute((byte *)block + start, length - start);
   }
 }

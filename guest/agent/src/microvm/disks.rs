@@ -18,7 +18,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(20);
-const SCRATCH: &str = "/disks/scratch";
+pub const SCRATCH: &str = "/disks/scratch";
 /// As on the host: so that a file of exactly the size asked for has room (native/launcher/src/scratch).
 const OVERHEAD_BYTES: u64 = 16 << 12;
 const FULL_BYTES: u64 = 1 << 20;
@@ -53,7 +53,7 @@ pub fn mount_root(hidden: &Hidden, wanted: &Mount) -> Result<(), Failure> {
     }
     mount_scratch(&device(0), wanted.disk_bytes)?;
     dress_upper(wanted.layers).at(Step::Root, "dress upper folder")?;
-    mount_overlay(wanted.layers)
+    mount_overlay(&lowers(wanted.layers), "scratch")
 }
 
 /// By SCSI target, which is the host's word, where the letters are the order in which the kernel happened to find them. Their files are
@@ -143,12 +143,16 @@ fn dress_upper(layers: u32) -> Result<(), Errno> {
     Ok(())
 }
 
-/// By names relative to their folder: the options must fit into a page, and show in the client's mountinfo.
-fn mount_overlay(layers: u32) -> Result<(), Failure> {
-    let lowers: Vec<String> = (1..=layers).rev().map(|layer| layer.to_string()).collect();
+/// Topmost first.
+pub fn lowers(layers: u32) -> String {
+    let names: Vec<String> = (1..=layers).rev().map(|layer| layer.to_string()).collect();
+    names.join(":")
+}
+
+/// By names relative to their folder: the options must fit into a page, and show in the client's mountinfo. Over what is there.
+pub fn mount_overlay(lowers: &str, writable: &str) -> Result<(), Failure> {
     let options = format!(
-        "lowerdir={},upperdir=scratch/upper,workdir=scratch/work,volatile,xino=off,redirect_dir=nofollow,index=off,metacopy=off",
-        lowers.join(":")
+        "lowerdir={lowers},upperdir={writable}/upper,workdir={writable}/work,volatile,xino=off,redirect_dir=nofollow,index=off,metacopy=off"
     );
     let options = CString::new(options).map_err(|_| Failure::new(Step::Root, "overlay", Errno::INVAL))?;
     chdir("/disks").at(Step::Root, "/disks")?;
@@ -174,6 +178,6 @@ pub fn measure(counters: &mut Counters) {
     counters.disk_full = available < OVERHEAD_BYTES + FULL_BYTES.min(asked / FULL_PART) || state.f_favail == 0;
 }
 
-fn folder(path: &str) -> Result<(), Errno> {
+pub fn folder(path: &str) -> Result<(), Errno> {
     mkdirat(CWD, path, Mode::from_raw_mode(0o755))
 }

@@ -1,16 +1,19 @@
 //! The program's cgroup inside the machine: the machine has more memory than the program may use, for the kernel and the agent need some.
 use super::boot::Boot;
 use crate::failure::{At, Failure};
+use crate::kernel;
 use crate::session::AgentError;
 use caisson_frame::agent::{Counters, Machine, failed::Step};
-use rustix::fs::{Mode, OFlags, mkdirat, openat};
+use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::{Errno, read, write};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use std::os::fd::OwnedFd;
 
 const CPU_PERIOD_US: u64 = 100_000;
+const BESIDE: &str = "rehearsal";
 
 pub struct Payload {
+    root: OwnedFd,
     folder: OwnedFd,
 }
 
@@ -25,9 +28,24 @@ impl Payload {
         fsconfig_create(&context)?;
         let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
         put(&root, "cgroup.subtree_control", "+memory +pids +cpu")?;
-        mkdirat(&root, "payload", Mode::from_raw_mode(0o755))?;
-        let folder = openat(&root, "payload", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-        Ok(Self { folder })
+        Self::named("payload", root)
+    }
+
+    fn named(name: &str, root: OwnedFd) -> Result<Self, Errno> {
+        mkdirat(&root, name, Mode::from_raw_mode(0o755))?;
+        let folder = openat(&root, name, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { root, folder })
+    }
+
+    /// One for a program that is not the client's, and so adds nothing to what the client's used.
+    pub fn beside(&self) -> Result<Self, Failure> {
+        let root = self.root.try_clone().map_err(|_| kernel::last_errno());
+        root.and_then(|root| Self::named(BESIDE, root)).at(Step::Cgroup, BESIDE)
+    }
+
+    /// Nothing is in it any more.
+    pub fn remove(self) -> Result<(), Failure> {
+        unlinkat(&self.root, BESIDE, AtFlags::REMOVEDIR).at(Step::Cgroup, format_args!("remove {BESIDE}"))
     }
 
     pub fn door(&self) -> Result<OwnedFd, AgentError> {
