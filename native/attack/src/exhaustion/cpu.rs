@@ -16,7 +16,7 @@ pub const ATTACK: Attack = Attack {
     ..Attack::new(Class::Exhaustion, run)
 };
 
-const LONG: Duration = Duration::from_millis(1_000);
+const LONG: Duration = Duration::from_millis(2_000);
 
 fn run() -> Verdict {
     let mut tries = Tries::default();
@@ -28,8 +28,8 @@ fn run() -> Verdict {
     tries.refused("nice -20", call(libc::SYS_setpriority, [libc::PRIO_PROCESS.into(), 0, -20]));
     tries.refused("the highest priority of disks", call(libc::SYS_ioprio_set, [1, 0, 1 << 13]));
     let share = share_of_a_processor();
-    // So little that also a busy machine would give more.
-    tries.check(&format!("it got {share:.2} processors"), share < 0.2);
+    // So little that also a busy machine would give more; and in a machine time that was stolen from it counts as its own.
+    tries.check(&format!("it got {share:.2} processors"), share < 0.25);
     for _ in 0..16 {
         if fork() == Ok(0) {
             spin(Duration::MAX);
@@ -40,11 +40,7 @@ fn run() -> Verdict {
 
 fn share_of_a_processor() -> f64 {
     let began = Instant::now();
-    let children: Vec<_> = (0..4).filter_map(|_| fork().ok()).collect();
-    if children.contains(&0) {
-        spin(LONG);
-        leave(0);
-    }
+    let children: Vec<_> = (0..4).filter_map(|_| spinning()).collect();
     for child in children {
         let _ = wait_for(child);
     }
@@ -56,6 +52,15 @@ fn share_of_a_processor() -> f64 {
     unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage) };
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
     (seconds(usage.ru_utime) + seconds(usage.ru_stime)) / began.elapsed().as_secs_f64()
+}
+
+fn spinning() -> Option<i32> {
+    let child = fork().ok()?;
+    if child == 0 {
+        spin(LONG);
+        leave(0);
+    }
+    Some(child)
 }
 
 fn spin(long: Duration) {
