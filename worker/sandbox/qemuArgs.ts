@@ -12,6 +12,11 @@ export const stateDescriptor = 6
 export const overheadBytes = { kvm: 96 * mib, tcg: 320 * mib }
 /** More is never of use in a run of minutes, and QEMU's own default is a gigabyte. */
 const translationCacheMib = 128
+/**
+ * Emulated: all that QEMU can but ERMS. Where a processor has it, kernel and libc copy and clear byte by byte ("rep movsb"), of which each costs
+ * an emulator as much as eight at once.
+ */
+const processor = { kvm: 'host', tcg: 'max,-erms' }
 
 export function argsOf(spec: MachineSpec): string[] {
   const { accelerator, cpus, memoryBytes, disks } = spec
@@ -20,7 +25,7 @@ export function argsOf(spec: MachineSpec): string[] {
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
     ...['-M', machine(spec)],
     ...['-accel', accelerator === 'kvm' ? 'kvm' : `tcg,thread=multi,tb-size=${translationCacheMib}`],
-    ...['-cpu', accelerator === 'kvm' ? 'host' : 'max', '-smp', String(cpus)],
+    ...['-cpu', processor[accelerator], '-smp', String(cpus)],
     ...['-m', `${memoryBytes / mib}M`],
     ...memoryArgs(spec),
     ...['-chardev', `socket,id=control,fd=${descriptor.control}`, '-mon', 'chardev=control,mode=control'],

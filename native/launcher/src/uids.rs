@@ -1,10 +1,13 @@
 //! Ranges of 65,536 ids, one per sandbox, that no other sandbox of this host has at the same time. Ids come from the range that systemd
-//! sets aside for containers. They are taken in blocks, each locked by a file, so that instances never share one.
+//! sets aside for containers. They are taken in blocks, each locked by a file, so that instances never share one; from a block by chance on,
+//! for a kernel may never forget what it counted for an id: Linux 6.18, rarely, a message queue that is gone with its sandbox. The first
+//! ids of a host would gather that.
 use crate::planted::is_missing;
 use crate::step::{At, Failure, Step};
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, flock, openat};
 use rustix::io::Errno;
 use std::fs::create_dir_all;
+use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 
@@ -20,10 +23,10 @@ pub struct Uids {
     taken: Mutex<Taken>,
 }
 
-#[derive(Default)]
 struct Taken {
     locks: Vec<OwnedFd>,
-    next_block: u32,
+    first_block: u32,
+    tried: u32,
     free: Vec<u32>,
 }
 
@@ -36,7 +39,15 @@ pub struct UidRange {
 impl Uids {
     pub fn new() -> Result<Self, Failure> {
         create_dir_all(LOCKS).about(Step::MakeFolder, LOCKS)?;
-        Ok(Self { taken: Mutex::default() })
+        let taken = Taken {
+            locks: Vec::new(),
+            first_block: (RandomState::new().hash_one(()) % u64::from(BLOCKS)) as u32,
+            tried: 0,
+            free: Vec::new(),
+        };
+        Ok(Self {
+            taken: Mutex::new(taken),
+        })
     }
 
     pub fn take(&'static self) -> Result<UidRange, Failure> {
@@ -54,9 +65,9 @@ impl Uids {
 
 impl Taken {
     fn lock_block(&mut self) -> Result<(), Failure> {
-        while self.next_block < BLOCKS {
-            let block = self.next_block;
-            self.next_block += 1;
+        while self.tried < BLOCKS {
+            let block = (self.first_block + self.tried) % BLOCKS;
+            self.tried += 1;
             if let Some(lock) = lock(block)? {
                 self.locks.push(lock);
                 let first = FIRST + block * RANGES_PER_BLOCK * RANGE;
