@@ -37,10 +37,10 @@ function programsFor(removal: Removal, chosen: Removal[]): string[] {
   return removal.noticedBy.length > 0 ? removal.noticedBy : ['capabilities', 'processes', 'agent-binary', 'setuid']
 }
 
-function faultOf({ removal, by, stopped }: Noticed): string | undefined {
+function faultOf({ removal, by, why, stopped }: Noticed): string | undefined {
   const { wall, noticedBy, stops } = removal
   if (removal === nothing) {
-    return by.length > 0 || stopped ? `FALSE ALARM with every wall there: ${by.join(', ')} ${stopped}` : undefined
+    return by.length > 0 || stopped ? `FALSE ALARM with every wall there: ${why.join('; ')}${stopped}` : undefined
   }
   if (stops) return stopped ? undefined : `SANDBOXES START without ${wall}`
   if (stopped) return `NO SANDBOX STARTS without ${wall}: ${stopped}`

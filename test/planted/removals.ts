@@ -32,7 +32,7 @@ export const removals: Removal[] = [
   { wall: 'seccomp', noticedBy: ['numbers'] },
   { wall: 'capabilities', noticedBy: ['capabilities'] },
   { wall: 'no-new-privs', noticedBy: ['capabilities'] },
-  { wall: 'nosuid', noticedBy: [], behind: 'no-new-privs' },
+  { wall: 'nosuid', noticedBy: ['file-capabilities'] },
   { wall: 'nosuid,no-new-privs', noticedBy: ['setuid'] },
   { wall: 'nodev', noticedBy: ['devices'] },
   { wall: 'masks', noticedBy: ['masked'] },

@@ -52,11 +52,13 @@ async function attack(args: string[]): Promise<Omit<Noticed, 'removal'>> {
   // Exit code 1 is the answer hoped for.
   await once(child, 'close')
   const stopped = noSandbox.exec(stderr)?.[1]
-  if (stopped !== undefined) return { by: [], stopped }
+  if (stopped !== undefined) return { by: [], all: false, why: [], stopped }
   if (!stdout.startsWith('{')) throw new Error(`the attack could not be done: ${stderr.trim().slice(-300)}`)
   const { results }: Report = JSON.parse(stdout)
-  const broken = results.filter(({ answer, name }) => answer === 'broken' && name !== 'next-client')
-  return { by: broken.map(({ name }) => name), stopped: '' }
+  const ran = results.filter(({ answer, name }) => answer !== 'not applicable' && name !== 'next-client')
+  const broken = ran.filter(({ answer }) => answer === 'broken')
+  const why = broken.map(({ name, detail }) => `${name}: ${detail}`)
+  return { by: broken.map(({ name }) => name), all: ran.length > 1 && broken.length === ran.length, why, stopped: '' }
 }
 
 /** Quick to build rather than to run. */
