@@ -1,4 +1,5 @@
 //! What the launcher does, step by step, so that every failure names its own: "mount overlay: EPERM".
+use caisson_frame::ErrnoName;
 use std::fmt;
 
 macro_rules! steps {
@@ -161,19 +162,6 @@ impl From<std::io::Error> for Errno {
 
 impl fmt::Display for Errno {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        macro_rules! named {
-            ($($name:ident)*) => {
-                match self.0 {
-                    $(libc::$name => formatter.write_str(stringify!($name)),)*
-                    other => write!(formatter, "errno {other}"),
-                }
-            };
-        }
-        named! {
-            EPERM ENOENT ESRCH EINTR EIO ENXIO E2BIG ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT ENOTBLK EBUSY EEXIST EXDEV ENODEV
-            ENOTDIR EISDIR EINVAL ENFILE EMFILE ENOTTY ETXTBSY EFBIG ENOSPC ESPIPE EROFS EMLINK EPIPE EDOM ERANGE EDEADLK ENAMETOOLONG
-            ENOSYS ENOTEMPTY ELOOP ENODATA ETIME EOVERFLOW EUSERS EOPNOTSUPP EADDRINUSE ECONNRESET ETIMEDOUT ECONNREFUSED EALREADY
-            EPROTO ESTALE EDQUOT ECANCELED EUCLEAN
-        }
+        ErrnoName(self.0).fmt(formatter)
     }
 }
