@@ -137,3 +137,13 @@ export async function pull(registries: Registries, text: string, credential?: Cr
   await readVerified(source.blob(manifest.config), manifest.config, maxConfigBytes)
   return Promise.all(manifest.layers.map((layer) => readVerified(source.blob(layer), layer, 1 << 30)))
 }
+
+/** A body that ends when its reader has had enough. */
+export function endless(response: Parameters<Handler>[1]): void {
+  const chunk = Buffer.alloc(64 << 10)
+  const more = () => {
+    while (!response.destroyed && response.write(chunk));
+    if (!response.destroyed) response.once('drain', more)
+  }
+  more()
+}
