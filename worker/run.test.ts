@@ -2,86 +2,20 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, beforeEach, describe, test } from 'node:test'
-import { setTimeout as delay } from 'node:timers/promises'
 import { readKeys, verifyReceipt } from '../client/sdk/receipt.js'
 import { caisson } from '../proto/messages.js'
 import { specDigest } from '../proto/specDigest.js'
 import { ImageError } from './image/failure.js'
-import { Run } from './run.js'
-import type { Script } from './scripted/agent.js'
-import { image, World } from './scripted/world.js'
+import { mebibyte, programs } from './scripted/programs.js'
+import { image, outcomes, World } from './scripted/world.js'
 
-const { Effect, Outcome, State } = caisson.v1
+const { State } = caisson.v1
 const { StopReason } = caisson.launch.v1
-const { STDERR } = caisson.agent.v1.Stream
-
-const killed = async (agent: Parameters<Script>[0]) => {
-  await agent.until(() => agent.killed)
-  agent.signaled(9)
-}
-const mebibyte = randomBytes(1 << 20)
-
-const scripts: Record<string, Script> = {
-  exit: async (agent, { args }) => {
-    agent.started()
-    agent.exited(Number(args?.[1]))
-  },
-  signal: async (agent) => {
-    agent.started()
-    agent.signaled(11)
-  },
-  nope: async (agent) => agent.say({ failed: { processId: 1, step: 11, errno: 2, message: 'exec nope: ENOENT' } }),
-  seccomp: async (agent) => agent.say({ failed: { processId: 1, step: 10, errno: 22, message: 'seccomp: EINVAL' } }),
-  talk: async (agent) => {
-    agent.started()
-    await agent.output(Buffer.from('out 1\n'))
-    await agent.output(Buffer.from('err\n'), STDERR)
-    await agent.output(Buffer.from('out 2\n'))
-    agent.exited(0)
-  },
-  flood: async (agent, { args }) => {
-    agent.started()
-    const mebibytes = Number(args?.[1])
-    for (let count = 0; count < mebibytes; count++) await agent.output(mebibyte)
-    agent.exited(0)
-  },
-  endless: async (agent) => {
-    agent.started()
-    while (!agent.killed) await agent.output(mebibyte)
-    agent.signaled(9)
-  },
-  sleep: async (agent) => {
-    agent.started()
-    await killed(agent)
-  },
-  cat: async (agent) => {
-    agent.started(1000)
-    await agent.until(() => agent.inputEnded)
-    await agent.output(Buffer.concat(agent.input))
-    agent.exited(0)
-  },
-  trap: async (agent) => {
-    agent.started()
-    await agent.output(Buffer.from('ready'))
-    await agent.until(() => agent.signals.length > 0)
-    agent.exited(agent.signals[0] ?? 0)
-  },
-  mute: async (agent) => agent.started(),
-  deaf: async () => {},
-  die: async (agent) => {
-    agent.started()
-    agent.hangUp()
-  },
-  lie: async (agent) => {
-    agent.started()
-    agent.started()
-  },
-}
 
 let world: World
 let prepare: () => Promise<typeof image>
 before(async () => {
-  world = await World.open(scripts, () => prepare())
+  world = await World.open(programs, () => prepare())
 })
 beforeEach(() => {
   prepare = async () => image
@@ -91,12 +25,6 @@ beforeEach(() => {
   world.logged.length = 0
 })
 after(() => world[Symbol.asyncDispose]())
-
-const outcomes = ({ verdict }: { verdict: caisson.v1.IVerdict }) => [
-  Outcome[verdict.outcome ?? 0],
-  verdict.reason,
-  Effect[verdict.effect ?? 0],
-]
 
 describe('a program ends by itself', () => {
   test('exit codes, with states, stages and usage', async () => {
@@ -295,59 +223,4 @@ describe('what is not the program', () => {
     assert.deepEqual(outcomes({ verdict }), ['EXITED', 'EXITED', 'COMPLETED'])
     assert.ok(stdout.equals(Buffer.concat(Array(64).fill(mebibyte))))
   })
-})
-
-test('200 at once', async () => {
-  const ids = await Promise.all(Array.from({ length: 200 }, (_, at) => world.submit({ args: ['exit', String(at)] })))
-  const ended = await Promise.all(ids.map((id) => world.end(id)))
-  assert.deepEqual(
-    ended.map(({ verdict }) => verdict.exitCode),
-    ids.map((_, at) => at),
-  )
-  assert.equal(world.intake.activeRuns, 0)
-})
-
-test('a launcher that dies takes its runs with it; the next one is found', async () => {
-  const runId = await world.submit({ args: ['sleep'] })
-  await world.until(runId, State.RUNNING)
-  await world.launcher.die()
-  assert.deepEqual(outcomes(await world.end(runId)), ['INTERNAL', 'LAUNCHER_LOST', 'UNKNOWN'])
-  const later = await world.submit({ args: ['exit', '7'] })
-  await delay(300)
-  assert.ok(world.host.pool.problem)
-  assert.equal((await world.record(later)).state, State.QUEUED)
-  await world.launcher.listen()
-  assert.equal((await world.end(later)).verdict.exitCode, 7)
-  assert.equal(world.host.pool.problem, undefined)
-})
-
-test('a run that is taken while the worker drains goes back, whatever comes of its image', async () => {
-  const run = { spec: { image: 'oci:/images/a' }, limits: { wallMs: 1000 }, queue: 'microvm', maxWaiting: 1000 } as const
-  const created = await world.submissions.create({ ...run, idempotencyKey: '', retentionMs: 60_000, message: '' })
-  assert.ok(created.outcome === 'created')
-  const { placement, runs } = world.host
-  const taken = await runs.take({ queue: 'microvm', token: 'x', lockMs: 30_000, placement })
-  assert.ok(taken.run)
-  prepare = () => Promise.reject(new Error('given up'))
-  const story = new Run(world.host, taken.run)
-  story.handBack()
-  await story.live()
-  const { state, attempt } = await world.record(created.runId)
-  assert.deepEqual([state, attempt], [State.QUEUED, 2])
-})
-
-test('drain: what runs may finish, what has not started goes back, the rest is told', async () => {
-  const slow = await world.submit({ args: ['sleep'] })
-  const trap = await world.submit({ args: ['trap'] })
-  await Promise.all([world.until(slow, State.RUNNING), world.until(trap, State.RUNNING)])
-  prepare = () => new Promise(() => {})
-  const waiting = await world.submit({ args: ['exit', '0'] })
-  await world.until(waiting, State.PREPARING)
-  const drained = world.intake.drain(500)
-  await world.inbox.sendSignal(trap, 3)
-  await drained
-  assert.equal((await world.end(trap)).verdict.exitCode, 3)
-  assert.deepEqual(outcomes(await world.end(slow)), ['WORKER_LOST', 'WORKER_DRAINED', 'STARTED'])
-  const handedBack = await world.record(waiting)
-  assert.deepEqual([handedBack.state, handedBack.attempt], [State.QUEUED, 2])
 })

@@ -35,6 +35,13 @@ export const image: HeldImage = {
   [Symbol.dispose]: () => {},
 }
 
+/** What a verdict says in three words. */
+export const outcomes = ({ verdict }: { verdict: caisson.v1.IVerdict }) => [
+  caisson.v1.Outcome[verdict.outcome ?? 0],
+  verdict.reason,
+  caisson.v1.Effect[verdict.effect ?? 0],
+]
+
 const limits = {
   cpuMillis: 100,
   memoryBytes: 1 << 20,
