@@ -22,6 +22,7 @@ const lists = {
   'native/launcher/vmm.seccomp.json': 'QEMU, whose own sandbox stands on top',
   'native/converter/seccomp.json': 'the converter, once it waits for a layer',
   'native/lister/seccomp.json': 'the lister, before it reads a layer',
+  'native/launcher/redis.seccomp.json': 'Redis of `caisson up`, before its first instruction',
 }
 
 const read = async (path: string): Promise<List> => JSON.parse(await readFile(path, 'utf8'))

@@ -38,7 +38,7 @@ export function redisProgram(installation: Installation, instance: Instance, max
   const { redisSocket, redisData } = instance
   const command = ['redis-server', ...redisArgs(redisSocket, redisData, maxMemoryBytes)]
   const ready = (signal: AbortSignal) => redisAnswers(redisSocket, signal)
-  const confinement = ['--no-network', '--writes', redisData, '--writes', dirname(redisSocket)]
+  const confinement = ['--calls', 'redis', '--no-network', '--writes', redisData, '--writes', dirname(redisSocket)]
   return { name: 'redis', ...stepDown(installation, instance, 'redis', command, confinement), ready }
 }
 

@@ -239,6 +239,23 @@ test('a service names no files but its own', async (t) => {
   )
 })
 
+test('Redis does all that it must with the calls of its list', async () => {
+  const redis = (...words: string[]) => as(userNames.redis, 'redis-cli', '-s', instance.redisSocket, ...words)
+  const state = () =>
+    new Map(
+      String(redis('info', 'persistence'))
+        .split('\r\n')
+        .map((line) => line.split(':') as [string, string]),
+    )
+  const done = (name: string) => async () => state().get(name) === '0'
+  redis('bgrewriteaof')
+  await until('the file is rewritten', 10_000, done('aof_rewrite_in_progress'))
+  redis('bgsave')
+  await until('the snapshot is written', 10_000, done('rdb_bgsave_in_progress'))
+  for (const status of ['aof_last_bgrewrite_status', 'rdb_last_bgsave_status', 'aof_last_write_status'])
+    assert.equal(state().get(status), 'ok', status)
+})
+
 test('a service is refused the calls of its list', async () => {
   const node = (script: string) => enter(['--executes', '/usr', '--', process.execPath, '-e', script])
   await assert.rejects(enter(['--executes', '/usr', '--', 'unshare', '--user', 'true']), /Operation not permitted/)

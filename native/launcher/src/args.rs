@@ -1,3 +1,4 @@
+use crate::filters::Calls;
 use crate::guest::FOLDER;
 use crate::users::User;
 use lexopt::{Arg, Parser, ValueExt};
@@ -9,9 +10,10 @@ caisson-launcher serve --name NAME --state DIR --worker-uid UID --worker-gid GID
         [--guest DIR]
     makes sandboxes for one worker, on the socket /run/caisson/NAME/launcher.sock; prints \"ready\" when it listens
 caisson-launcher enter --user NAME|UID:GID [--group GID] --install DIR --at DIR [--reads PATH] [--executes PATH] [--writes PATH]
-        [--no-network] [--no-listen] [--no-connect] [--writable] -- PROGRAM ARGS...
+        [--no-network] [--no-listen] [--no-connect] [--calls service|redis] [--writable] -- PROGRAM ARGS...
     binds DIR read-only at the other DIR in a mount namespace of its own, steps down to the user, and executes; the program may
-    name no other files than those and the system's (each of --reads, --executes and --writes may be given several times)
+    name no other files than those and the system's (each of --reads, --executes and --writes may be given several times), and is
+    held to a list of system calls: what services are refused, or all that Redis may ask
 caisson-launcher probe
     prints what this machine can do, as JSON
 ";
@@ -46,6 +48,7 @@ pub struct Enter {
     pub network: bool,
     pub listens: bool,
     pub connects: bool,
+    pub calls: Calls,
     pub writable: bool,
     pub program: OsString,
     pub args: Vec<OsString>,
@@ -96,7 +99,7 @@ fn serve(parser: &mut Parser) -> Result<Serve, lexopt::Error> {
 
 fn enter(parser: &mut Parser) -> Result<Enter, lexopt::Error> {
     let (mut user, mut install, mut at, mut network, mut writable) = (None::<User>, None, None, true, false);
-    let (mut listens, mut connects) = (true, true);
+    let (mut listens, mut connects, mut calls) = (true, true, Calls::Service);
     let (mut groups, mut reads, mut executes, mut writes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut words = Vec::new();
     while let Some(arg) = parser.next()? {
@@ -111,6 +114,7 @@ fn enter(parser: &mut Parser) -> Result<Enter, lexopt::Error> {
             Arg::Long("no-network") => network = false,
             Arg::Long("no-listen") => listens = false,
             Arg::Long("no-connect") => connects = false,
+            Arg::Long("calls") => calls = Calls::named(&parser.value()?.string()?)?,
             Arg::Long("writable") => writable = true,
             Arg::Value(word) => {
                 // Whatever follows the program is the program's, dashes included.
@@ -136,6 +140,7 @@ fn enter(parser: &mut Parser) -> Result<Enter, lexopt::Error> {
         network,
         listens,
         connects,
+        calls,
         writable,
         program: words.next().ok_or("a program is missing")?,
         args: words.collect(),

@@ -2,7 +2,6 @@
 //! checkout often lies below a folder that only its owner may traverse.
 use crate::args::Enter;
 use crate::fence::Fence;
-use crate::filters;
 use crate::namespaces;
 use crate::privileges;
 use crate::step::{At, Failure, Step};
@@ -25,12 +24,13 @@ pub fn enter(command: Enter) -> Result<(), Failure> {
     leave_namespaces(command.network)?;
     bind(&command.install, &command.at, command.writable)?;
     let program = find(&command.program)?;
-    let (fence, filter) = (Fence::of_service(&command, &program)?, filters::service());
+    let (fence, filter) = (Fence::of_service(&command, &program)?, command.calls.filter());
     privileges::leave_no_core().at(Step::Rlimit)?;
     step_down(&command.user)?;
     fence.close().at(Step::Landlock)?;
-    caisson_seccomp::attach(&filter).at(Step::Seccomp)?;
     die_with(parent)?;
+    // Last: of what came before, a list may leave nothing.
+    caisson_seccomp::attach(&filter).at(Step::Seccomp)?;
     let error = Command::new(&program)
         .args(&command.args)
         .current_dir(&command.at)
