@@ -8,7 +8,7 @@ const remedies: Record<string, string> = {
   root: 'run doctor as root',
   seccomp: 'a kernel with CONFIG_SECCOMP_FILTER',
   Landlock: 'a kernel with CONFIG_SECURITY_LANDLOCK, and landlock among lsm=',
-  'AppArmor, SELinux': 'nothing: they would be one wall more',
+  'AppArmor, SELinux': 'apt-get install apparmor, where the kernel has AppArmor on; else nothing: it would be one wall more',
   CAP_SYS_RESOURCE: 'raise the hard limit before starting (ulimit -Hn), or start where root has the capability',
   cgroups:
     'mount cgroup2 with the controllers cpu, memory and pids, or the v1 controllers with an empty v2 tree; in a container, first move all processes into a child of its cgroup',

@@ -1,5 +1,6 @@
-// npm run v2 [-- PART [WORD]]: boots an emulated Debian 12 with cgroup v2 alone, and runs the doctor, the table of behaviours in containers
-// and the attack in there. PART: doctor, behaviours or attack; WORD: only cases or attacks with it. As root; scripts/machine made the disk.
+// npm run v2 [-- PART [WORD]]: boots an emulated Debian 12 with cgroup v2 alone, and runs the doctor, the test of labels, the table of
+// behaviours in containers and the attack in there. PART: doctor, labels, behaviours or attack; WORD: only cases or attacks with it. As root;
+// scripts/machine made the disk.
 //
 // It takes most of an hour, at a low priority, and leaves what was found in target/v2/results.
 

@@ -18,12 +18,17 @@ export interface Step {
 export function steps(part: string | undefined, only: string | undefined): Step[] {
   const report = (name: string, file: string) => [`--test-reporter=${name}`, `--test-reporter-destination=${file}`]
   const pattern = only === undefined ? [] : [`--test-name-pattern=${only}`]
-  const reports = [...report('spec', 'stdout'), ...report('tap', `${results}/behaviours.tap`)]
+  const reports = (part: Part) => [...report('spec', 'stdout'), ...report('tap', `${results}/${part}.tap`)]
   const all: Step[] = [
     { part: 'doctor', args: [command, 'doctor'], env: {} },
     {
+      part: 'labels',
+      args: ['--test', ...reports('labels'), ...pattern, '/suite/dist/test/system/labels.test.js'],
+      env: { CAISSON_TEST_SLOWNESS: String(slowness) },
+    },
+    {
       part: 'behaviours',
-      args: ['--test', ...reports, ...pattern, '/suite/dist/test/backends/backends.test.js'],
+      args: ['--test', ...reports('behaviours'), ...pattern, '/suite/dist/test/backends/backends.test.js'],
       env: { CAISSON_TEST_BACKEND: 'container', CAISSON_TEST_SLOWNESS: String(slowness), CAISSON_TEST_INPUT_MIB: '32' },
     },
     {

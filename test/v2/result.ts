@@ -1,6 +1,6 @@
 // What the machine tells the host, as one file.
 
-export const partNames = ['doctor', 'behaviours', 'attack'] as const
+export const partNames = ['doctor', 'labels', 'behaviours', 'attack'] as const
 export type Part = (typeof partNames)[number]
 
 export interface Result {

@@ -1,5 +1,6 @@
 //! From clone to exec, in the child: it has one thread, and a copy of memory in which other threads may have held any lock. So nothing
 //! here allocates, and what goes wrong is reported as three numbers.
+use crate::labels;
 use crate::namespaces::loopback_up;
 use crate::planted::{self, is_missing};
 use crate::privileges;
@@ -129,6 +130,7 @@ fn become_program(plan: &Plan<'_>, program: BorrowedFd<'_>, fence: BorrowedFd<'_
     if !is_missing("namespace-net") {
         at(Step::Loopback, loopback_up())?;
     }
+    ask_for_label(plan.root.label)?;
     change_root(plan)?;
     silence_standard_streams()?;
     if let Some(errors) = plan.errors {
@@ -195,6 +197,14 @@ fn become_root_of_namespace() -> Done {
     at(Step::Groups, set_thread_groups(&[]))?;
     at(Step::Gid, set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT))?;
     at(Step::Uid, set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT))
+}
+
+/// The exec takes it. By the host's /proc, for a root need not have one.
+fn ask_for_label(label: Option<&CStr>) -> Done {
+    let Some(label) = label else { return Ok(()) };
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = at(Step::Label, openat(CWD, labels::ASKED_AT, flags, Mode::empty()))?;
+    at(Step::Label, write(&file, label.to_bytes()).map(drop))
 }
 
 fn change_root(plan: &Plan<'_>) -> Done {

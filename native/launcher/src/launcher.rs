@@ -4,6 +4,7 @@ use crate::cgroup::Hierarchies;
 use crate::console::Consoles;
 use crate::guest::Guest;
 use crate::instance::{Instance, State};
+use crate::labels::Labels;
 use crate::layers::Layers;
 use crate::mounts::{self, Option as Set};
 use crate::namespaces::MountNamespaces;
@@ -42,13 +43,13 @@ pub struct Launcher {
 
 impl Launcher {
     /// Called while the process has one thread: its mount namespaces become those of every later one.
-    pub fn make(command: &Serve) -> Result<&'static Self, Failure> {
+    pub fn make(command: &Serve, labels: Labels) -> Result<&'static Self, Failure> {
         let instance = Instance::take(command)?;
         let state = State::open(&command.state, instance.worker)?;
         let cgroups = Hierarchies::open(&instance.name)?;
         sweep(&instance, &cgroups);
         let (roots_at, mounts) = (instance.mount_point("roots")?, instance.mount_point("mounts")?);
-        let (namespaces, roots) = MountNamespaces::make(|| Roots::furnish(&roots_at, &command.guest))?;
+        let (namespaces, roots) = MountNamespaces::make(|| Roots::furnish(&roots_at, &command.guest, labels))?;
         // In the store alone: every mount of a layer, a disk, a stage.
         let tmpfs = mounts::make(
             Step::MakeFolder,

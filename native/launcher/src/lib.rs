@@ -21,6 +21,7 @@ pub mod harness;
 mod helper;
 mod instance;
 mod keeping;
+mod labels;
 mod launcher;
 mod layer;
 mod layer_key;

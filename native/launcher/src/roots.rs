@@ -1,12 +1,13 @@
 //! What every sandbox and every helper has as its root: one small read-only tmpfs for all, for nothing in it depends on the sandbox.
 //! Device nodes are made here, by root, for a user namespace cannot make any.
 use crate::fence::Fence;
+use crate::labels::Labels;
 use crate::mounts::{self, Option as Set};
 use crate::step::{At, Failure, Step};
 use crate::sys;
 use rustix::fs::{CWD, FileType, Mode, chmod, makedev, mknodat};
 use rustix::mount::{MountAttrFlags, MountFlags, mount_bind, mount_remount};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::fs::create_dir_all;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
@@ -24,6 +25,8 @@ pub struct Root {
     pub path: CString,
     /// An agent has none: whoever is behind one cannot mount.
     pub fence: Option<Fence>,
+    /// Of AppArmor, as it is asked for.
+    pub label: Option<&'static CStr>,
 }
 
 const DEVICES: [(&str, u32, u32); 6] = [
@@ -44,7 +47,7 @@ const LINKS: [(&str, &str); 5] = [
 ];
 
 impl Roots {
-    pub fn furnish(at: &Path, guest: &Path) -> Result<Self, Failure> {
+    pub fn furnish(at: &Path, guest: &Path, labels: Labels) -> Result<Self, Failure> {
         let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID;
         let tmpfs = mounts::make(
             Step::MakeRoots,
@@ -59,18 +62,19 @@ impl Roots {
         furnish_vmm(&vmm, &guest.join("vmm/usr"))?;
         sys::mount_setattr(&tmpfs, 0, sys::MOUNT_ATTR_RDONLY).at(Step::MakeRoots)?;
         Ok(Self {
-            sandbox: Root::at(&sandbox, None)?,
-            helper: Root::at(&helper, Some(Fence::of_helper(&helper)?))?,
-            vmm: Root::at(&vmm, Some(Fence::of_vmm(&vmm, &guest.join("kernel"))?))?,
+            sandbox: Root::at(&sandbox, None, labels.agent)?,
+            helper: Root::at(&helper, Some(Fence::of_helper(&helper)?), labels.helper)?,
+            vmm: Root::at(&vmm, Some(Fence::of_vmm(&vmm, &guest.join("kernel"))?), None)?,
         })
     }
 }
 
 impl Root {
-    fn at(path: &Path, fence: Option<Fence>) -> Result<Self, Failure> {
+    fn at(path: &Path, fence: Option<Fence>, label: Option<&'static CStr>) -> Result<Self, Failure> {
         Ok(Self {
             path: c_path(path)?,
             fence,
+            label,
         })
     }
 }

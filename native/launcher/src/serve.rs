@@ -2,6 +2,7 @@
 use crate::args::Serve;
 use crate::conversation::converse;
 use crate::filters;
+use crate::labels::Labels;
 use crate::launcher::Launcher;
 use crate::log;
 use crate::planted::is_missing;
@@ -35,9 +36,10 @@ static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
 pub fn serve(command: &Serve) -> Result<(), Failure> {
     die_with_parent()?;
     prepare_process()?;
+    let labels = Labels::load();
     give_up_privileges()?;
     let ends = sys::signals_as_fd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).at(Step::Signals)?;
-    let launcher = Launcher::make(command)?;
+    let launcher = Launcher::make(command, labels)?;
     let (listener, path) = listen(launcher)?;
     println!("ready");
     accept_until(&ends, &listener, launcher)?;

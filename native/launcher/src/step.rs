@@ -81,6 +81,7 @@ steps! {
     Gid => "set gid",
     Uid => "set uid",
     Rlimit => "set rlimit",
+    Label => "ask for its label",
     Privacy => "become undumpable",
     BoundingSet => "drop bounding set",
     Capabilities => "drop capabilities",

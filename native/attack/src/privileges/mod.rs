@@ -8,6 +8,7 @@ mod foreign_abi;
 mod handles;
 mod io_uring;
 mod keyrings;
+mod label;
 mod machine;
 mod mknod;
 mod modules;
@@ -40,6 +41,7 @@ pub const ALL: &[&Attack] = &[
     &modules::ATTACK,
     &machine::ATTACK,
     &terminal::ATTACK,
+    &label::ATTACK,
     &keyrings::ATTACK,
     &bpf::ATTACK,
     &io_uring::ATTACK,

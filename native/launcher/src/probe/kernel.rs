@@ -1,11 +1,12 @@
 use super::{Fact, OLDEST_KERNEL};
+use crate::labels;
 use crate::step::Errno;
 use crate::sys::{self, Cloned};
 use rustix::process::{Resource, WaitId, WaitIdOptions, geteuid, getrlimit, waitid};
 use rustix::system::uname;
 use rustix::thread::{CapabilitySet, UnshareFlags, capabilities};
-use std::fs::read_to_string;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 const NAMESPACES: [(&str, UnshareFlags); 8] = [
     ("user namespace", UnshareFlags::NEWUSER),
@@ -95,22 +96,18 @@ fn landlock() -> Result<String, String> {
 }
 
 fn labels() -> Result<String, String> {
-    let on = |path: &str| read_to_string(path).is_ok_and(|text| text.starts_with(['Y', '0', '1']));
-    let found: Vec<&str> = [
-        ("AppArmor", "/sys/module/apparmor/parameters/enabled"),
-        ("SELinux", "/sys/fs/selinux/enforce"),
-    ]
-    .into_iter()
-    .filter_map(|(name, path)| on(path).then_some(name))
-    .collect();
-    if found.is_empty() {
-        Err("this machine has neither; no wall here rests on them".into())
-    } else {
-        Ok(format!(
-            "{}; Caisson ships no labels, and runs under the machine's own",
-            found.join(", ")
-        ))
+    if labels::is_on() {
+        return match labels::hindrance() {
+            None => Ok("AppArmor: containers, converter and lister are held to profiles of Caisson's".into()),
+            Some(why) => Err(format!(
+                "AppArmor: {why}: sandboxes have no profile; no wall here rests on it"
+            )),
+        };
     }
+    if Path::new("/sys/fs/selinux/enforce").exists() {
+        return Err("SELinux: Caisson sets no context, and runs under the machine's own; no wall here rests on it".into());
+    }
+    Err("this machine has neither; no wall here rests on them".into())
 }
 
 fn raising_limits() -> Result<String, String> {
