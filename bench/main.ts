@@ -52,9 +52,8 @@ async function main({ only, samples }: Flags): Promise<void> {
     bench.say(row.ids.join(', '))
     results.push(...(await row.measure(bench)).map(judge))
   }
-  const shown = results.filter(({ id }) => only === undefined || id === only)
-  process.stdout.write(`${table(shown)}\n`)
-  await keep(shown)
+  process.stdout.write(`${table(results)}\n`)
+  await keep(results)
   if (bench.latencies.size > 0) await writeFile(chartPath, chart(bench.latencies))
 }
 
@@ -84,7 +83,7 @@ function workInOneFolder(): void {
 workInOneFolder()
 const program = new Command('bench')
   .description('Measures Caisson beside its peers; needs root and a quiet machine.')
-  .option('--only <id>', 'one row')
+  .option('--only <id>', 'one row, and those that are measured with it')
   .option('--samples <n>', 'behind each median; fewer than 50 are for a quick look', parseSamples, 50)
   .action((flags: Flags) => main(flags))
 await program.parseAsync()

@@ -9,13 +9,10 @@ import { test } from 'node:test'
 import type { Report } from '../../client/attack/attack.js'
 import { Fixture } from '../harness/fixture.js'
 import { command } from '../harness/instance.js'
-import { knownOffers } from '../harness/offers.js'
+import { noMachine } from '../harness/offers.js'
 
 const fixture = await Fixture.start({ args: ['--allow-emulation'] })
-const offers = await knownOffers(fixture.caisson)
-const noMachine = offers.some(({ backend, unavailable }) => backend === 'microvm' && unavailable === '')
-  ? false
-  : 'this worker offers no microVM'
+const skip = await noMachine(fixture.caisson)
 
 async function doctor(...args: string[]): Promise<{ code: number; report: Report; stderr: string }> {
   const child = spawn(process.execPath, [command, 'doctor', '--attack', '--json', ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
@@ -48,7 +45,7 @@ test('containers hold against the whole corpus, in a service of its own', { time
 })
 
 for (const kind of ['the microVM', 'the agent']) {
-  test(`microVMs hold: ${kind}`, { timeout: 180_000, skip: noMachine }, async () => {
+  test(`microVMs hold: ${kind}`, { timeout: 180_000, skip }, async () => {
     expectHeld(await doctor('--backend', 'microvm', '--only', kind, ...onService()))
   })
 }

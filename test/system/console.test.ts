@@ -9,14 +9,13 @@ import { finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { hostileGuest } from '../harness/hostile.js'
 import { busybox } from '../harness/images.js'
-import { knownOffers } from '../harness/offers.js'
+import { noMachine } from '../harness/offers.js'
 import { until } from '../harness/until.js'
 
 const mib = 1 << 20
 const { instance, caisson } = await Fixture.start({}, () => hostileGuest('--debug'))
 const folder = join(instance.folder, 'state/consoles')
-const offer = (await knownOffers(caisson)).find(({ backend }) => backend === 'microvm')
-const skip = offer?.unavailable ? `no microVM here: ${offer.unavailable}` : false
+const skip = await noMachine(caisson)
 
 async function attack(name: string) {
   const limits = { memoryBytes: 64 * mib, diskBytes: 16 * mib, wallMs: 10_000 }

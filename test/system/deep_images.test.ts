@@ -9,7 +9,7 @@ import type { RunSpec } from '../../client/sdk/model.js'
 import { describeVerdict, finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { type Entry, type Layer, Layout, layerOf, shellLayer, tar } from '../harness/layout.js'
-import { knownOffers } from '../harness/offers.js'
+import { noMachine } from '../harness/offers.js'
 
 const fixture = await Fixture.start({ args: ['--allow-emulation'] })
 const { folder } = fixture.instance
@@ -73,8 +73,7 @@ function expectSame(count: number, seen: string): void {
 const stored = async (form: string) =>
   (await readdir(join(folder, 'state/layers/v1'))).filter((name) => name.startsWith(form)).length
 
-const offers = await knownOffers(fixture.caisson)
-const hasMachines = offers.some(({ backend, unavailable }) => backend === 'microvm' && unavailable === '')
+const skip = await noMachine(fixture.caisson)
 const unpacked = new Map(counts.map((count) => [count, unpack(count)]))
 
 test('40, 200, 201 and 600 layers in a container', { timeout: 120_000 }, async () => {
@@ -82,7 +81,7 @@ test('40, 200, 201 and 600 layers in a container', { timeout: 120_000 }, async (
   assert.equal(await stored('fold-'), 1)
 })
 
-test('and in a microVM, which shares folded layers with other images', { timeout: 240_000, skip: !hasMachines }, async () => {
+test('and in a microVM, which shares folded layers with other images', { timeout: 240_000, skip }, async () => {
   for (const count of counts) expectSame(count, await shown(count, 'MICROVM_REQUIRED'))
   // 200 and 201 layers have one folded layer in common; 600 have one of their own for each wall.
   assert.equal(await stored('fold-'), 3)

@@ -11,7 +11,7 @@ import { Fixture } from '../harness/fixture.js'
 import { expectSameHoldings, holdings, memory, untilMemoryIsAsItWas } from '../harness/holdings.js'
 import { busybox } from '../harness/images.js'
 import { vmms } from '../harness/machines.js'
-import { knownOffers } from '../harness/offers.js'
+import { noMachine } from '../harness/offers.js'
 import { until } from '../harness/until.js'
 
 const inARow = Number(process.env['CAISSON_TEST_MACHINES_IN_A_ROW'] ?? 4)
@@ -20,11 +20,12 @@ const idleMs = Number(process.env['CAISSON_TEST_MACHINES_IDLE_MS'] ?? 3_000)
 /** Of one core. */
 const mostIdleShare = 0.01
 const mib = 1 << 20
+/** On a machine that does other things too. */
+const patienceMs = 600_000 + 5_000 * (inARow + (lanes ?? 0) * (inALane ?? 0))
 
 const fixture = await Fixture.start({ args: ['--allow-emulation', '--pool', '1'] })
 const { instance, caisson } = fixture
-const offer = (await knownOffers(caisson)).find(({ backend }) => backend === 'microvm')
-const skip = offer?.unavailable ? `no microVM here: ${offer.unavailable}` : false
+const skip = await noMachine(caisson)
 
 const spec: RunSpec = {
   image: busybox,
@@ -45,7 +46,7 @@ async function row(count: number): Promise<void> {
 
 const inLanes = (count = inALane) => Promise.all(Array.from({ length: lanes ?? 1 }, () => row(count ?? 1)))
 
-test(`${inARow} runs in a row and ${lanes} at once, each in a machine of its own`, { skip, timeout: 900_000 }, async () => {
+test(`${inARow} runs in a row and ${lanes} at once, each in a machine of its own`, { skip, timeout: patienceMs }, async () => {
   await row(3)
   await inLanes(1)
   const [held, used] = [await holdings(instance), await memory(instance)]
@@ -60,12 +61,11 @@ test('a machine that waits leaves the processor alone', { skip, timeout: 60_000 
   // One that has just begun to wait rehearses first.
   await until('they rest', 10 * idleMs, async () => {
     shares = await idleShares()
-    return shares.every((share) => share < mostIdleShare)
+    return shares.length > 0 && shares.every((share) => share < mostIdleShare)
   }).catch((error) => assert.fail(`${error}: ${shares.map((share) => (100 * share).toFixed(2))} % of a core`))
-  assert.ok(shares.length > 0)
 })
 
-/** Of those that wait now, for a while. */
+/** Of those that wait for a while: one may be taken, or give way, and then another comes. */
 async function idleShares(): Promise<number[]> {
   const waiting = await vmms(instance)
   const before = await Promise.all(waiting.map(processorMs))
@@ -73,12 +73,17 @@ async function idleShares(): Promise<number[]> {
   await sleep(idleMs)
   const after = await Promise.all(waiting.map(processorMs))
   const tookMs = performance.now() - since
-  return after.map((ms, index) => (ms - (before[index] ?? 0)) / tookMs)
+  return after.flatMap((ms, index) => {
+    const since = before[index]
+    return ms === undefined || since === undefined ? [] : [(ms - since) / tookMs]
+  })
 }
 
-/** Of all its threads, finer than the kernel's ticks. */
-async function processorMs(pid: number): Promise<number> {
+/** Of all its threads, finer than the kernel's ticks; undefined when it is gone. */
+async function processorMs(pid: number): Promise<number | undefined> {
   const folder = `/proc/${pid}/task`
-  const texts = await Promise.all((await readdir(folder)).map((thread) => readFile(`${folder}/${thread}/schedstat`, 'utf8')))
-  return texts.reduce((sum, text) => sum + Number(text.split(' ')[0]) / 1e6, 0)
+  const threads = await readdir(folder).catch(() => [])
+  const read = (thread: string) => readFile(`${folder}/${thread}/schedstat`, 'utf8').catch(() => undefined)
+  const texts = (await Promise.all(threads.map(read))).flatMap((text) => text ?? [])
+  return texts.length === 0 ? undefined : texts.reduce((sum, text) => sum + Number(text.split(' ')[0]) / 1e6, 0)
 }

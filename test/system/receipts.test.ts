@@ -6,14 +6,14 @@ import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { availableParallelism, release } from 'node:os'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
-import type { BackendOffer, Worker } from '../../client/sdk/model.js'
+import type { Worker } from '../../client/sdk/model.js'
 import { findInstallation } from '../../client/up/installation.js'
 import type { ReceiptWall, Statement } from '../../proto/receipt.js'
 import { container, describeVerdict, type Finished, finish, run, sh } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { command } from '../harness/instance.js'
 import { digestOf } from '../harness/layout.js'
-import { knownOffers } from '../harness/offers.js'
+import { knownOffers, noMachine } from '../harness/offers.js'
 
 const fixture = await Fixture.start({ args: ['--allow-emulation'] })
 const { caisson, instance } = fixture
@@ -135,16 +135,16 @@ const hostKeepsPressure = () =>
   ['/sys/fs/cgroup', '/sys/fs/cgroup/unified'].some((tree) => existsSync(join(tree, 'cpu.pressure')))
 
 test('a microVM: also what booted it, and what it booted', { timeout: 120_000 }, async (t) => {
-  const offers: BackendOffer[] = await knownOffers(caisson)
-  const offer = offers.find(({ backend, unavailable }) => backend === 'microvm' && unavailable === '')
-  if (!offer) return t.skip('this worker offers no microVM')
+  const missing = await noMachine(caisson)
+  if (missing) return t.skip(missing)
+  const offer = (await knownOffers(caisson)).find(({ backend }) => backend === 'microvm')
   const limits = { memoryBytes: 64 * mebibyte, pids: 20, diskBytes: 32 * mebibyte }
   const finished = await finish(caisson.run({ ...container({ args: ['true'], limits }), isolation: 'MICROVM_REQUIRED' }))
   const { predicate } = await statementOf(finished)
   const wall = predicate.wall as ReceiptWall
   expectWall(wall)
   assert.equal(wall.backend, 'microvm')
-  assert.deepEqual([wall.vmm?.name, wall.vmm?.accelerator], [offer.vmm, offer.accelerator])
+  assert.deepEqual([wall.vmm?.name, wall.vmm?.accelerator], [offer?.vmm, offer?.accelerator])
   assert.match(wall.vmm?.version ?? '', /^\d+\.\d+\.\d+/)
   assert.equal(wall.vmm?.program, fileDigest(guest, 'vmm/usr/bin/qemu-system-x86_64'))
   assert.equal(wall.guest?.kernel, fileDigest(guest, 'kernel'))

@@ -13,7 +13,7 @@ import { Fixture } from '../harness/fixture.js'
 import { busybox, python } from '../harness/images.js'
 import { Layout, layer, shellLayer } from '../harness/layout.js'
 import { vmms } from '../harness/machines.js'
-import { knownOffers } from '../harness/offers.js'
+import { noMachine } from '../harness/offers.js'
 
 const runs = Number(process.env['CAISSON_TEMPLATE_RUNS'] ?? 12)
 const atOnce = 4
@@ -21,8 +21,7 @@ const clockErrorMs = 10
 
 const fixture = await Fixture.start({ args: ['--allow-emulation'] })
 const { caisson, instance } = fixture
-const offer = (await knownOffers(caisson)).find(({ backend }) => backend === 'microvm')
-const skip = offer?.unavailable ? `no microVM here: ${offer.unavailable}` : false
+const skip = await noMachine(caisson)
 
 const spec = (over: Partial<RunSpec>): RunSpec => ({ image: busybox, isolation: 'MICROVM_REQUIRED', ...over })
 const perform = async (image: string, script: string) => {

@@ -12,6 +12,8 @@ export const stateDescriptor = 6
 export const overheadBytes = { kvm: 96 * mib, tcg: 320 * mib }
 /** More is never of use in a run of minutes, and QEMU's own default is a gigabyte. */
 const translationCacheMib = 128
+/** Twice what a run may ask for. */
+const placeBytes = 2 ** 51
 /**
  * Emulated: all that QEMU can but ERMS. Where a processor has it, kernel and libc copy and clear byte by byte ("rep movsb"), of which each costs
  * an emulator as much as eight at once.
@@ -67,21 +69,34 @@ function memoryArgs(spec: MachineSpec): string[] {
   return origin.kind === 'draft' ? [...backend(descriptor.draftMemory, 'on'), ...kernel] : kernel
 }
 
-/** Places, for what is behind a disk is exchanged when it is known. Disk 0 is written to; the guest cannot change that of the others. */
+/**
+ * Places, for what is behind a disk is exchanged when it is known. They are larger than whatever will be, so that the guest's kernel need not be
+ * told of it: beyond its end it fails to read. Disk 0 is written to; the guest cannot change that of the others.
+ */
 function diskArgs(disk: number): string[] {
   const access = disk === 0 ? 'read-only=off' : 'read-only=on'
   return [
-    ...['-blockdev', `driver=null-co,node-name=empty${disk},size=4096,read-zeroes=on,${access}`],
+    ...['-blockdev', `driver=null-co,node-name=empty${disk},size=${placeBytes},read-zeroes=on,${access}`],
     ...['-blockdev', `driver=raw,node-name=disk${disk},file=empty${disk},${access}`],
     ...['-device', `scsi-hd,bus=scsi.0,scsi-id=${disk},drive=disk${disk}`],
   ]
 }
 
+/** Security modules that do something without a policy, of which a guest has none. */
+const modules = 'lsm=landlock,lockdown,yama'
+
+/**
+ * Emulated, each instruction counts. Against what a processor does ahead of time a guest's kernel cannot guard: its code is not what runs. And
+ * what its memory held before was its client's, or nobody's.
+ */
+const unguarded = 'mitigations=off init_on_alloc=0'
+
 /** An emulated guest finds nothing to measure its clock by: it is told, and told to believe it. */
 function kernelWords({ accelerator, tscKhz, disks, console }: MachineSpec): string {
-  const clock = accelerator === 'tcg' ? `tsc_early_khz=${tscKhz} tsc=reliable no_timer_check noreplace-smp ` : ''
+  const clock = `tsc_early_khz=${tscKhz} tsc=reliable no_timer_check noreplace-smp`
+  const emulated = accelerator === 'tcg' ? `${clock} ${unguarded} ` : ''
   const words = console ? 'console=ttyS0' : 'quiet'
-  return `panic=-1 reboot=t ${words} ${clock}microvm ${disks + 1}`
+  return `panic=-1 reboot=t ${words} ${modules} ${emulated}microvm ${disks + 1}`
 }
 
 const onOff = (on: boolean) => (on ? 'on' : 'off')

@@ -42,7 +42,7 @@ fn live(disks: usize) -> Result<(), AgentError> {
     boot::load_modules()?;
     let hidden = boot::enter_root()?;
     say("has its root, waits for its disks");
-    disks::wait_for(&hidden, disks)?;
+    let disks = disks::wait_for(&hidden, disks)?;
     idle::be_quiet();
     let payload = Payload::make()?;
     let walls = Walls {
@@ -50,24 +50,28 @@ fn live(disks: usize) -> Result<(), AgentError> {
         filter: compile(seccomp::RULES),
     };
     let prepared = payload::prepare(&walls);
+    idle::wait_for_rest();
     // What is saved as a template is saved from here on: the VMM tells when the port is opened.
     say("waits for its host");
     let port = port::open(&hidden.devices)?;
     port::wait_for_host(&port)?;
     say("its host is there");
     let channel = Channel::new(port).map_err(AgentError::Accept)?;
-    Session::new(channel, Sandbox::of_machine(walls, prepared, Guest { hidden, payload })).serve()
+    let guest = Guest { hidden, disks, payload };
+    Session::new(channel, Sandbox::of_machine(walls, prepared, guest)).serve()
 }
 
 /// The machine as its session sees it.
 pub struct Guest {
     hidden: Hidden,
+    /// Their names, by target.
+    disks: Vec<String>,
     payload: Payload,
 }
 
 impl Guest {
     pub fn mount(&self, mount: &Mount) -> Result<(), Failure> {
-        disks::mount_root(&self.hidden, mount)
+        disks::mount_root(&self.hidden, &self.disks, mount)
     }
 
     /// Before any process of a client starts.

@@ -5,13 +5,13 @@ use crate::payload::ROOT;
 use crate::session::AgentError;
 use caisson_frame::agent::{Counters, Mount, failed::Step};
 use rustix::fs::{
-    CWD, FallocateFlags, Mode, OFlags, StatVfs, XattrFlags, fallocate, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat,
-    mkdirat, openat, readlinkat, statvfs,
+    CWD, FallocateFlags, Gid, Mode, OFlags, StatVfs, Uid, XattrFlags, fallocate, fchmod, fchown, fgetxattr, flistxattr,
+    fsetxattr, fstat, mkdirat, openat, readlinkat, statvfs,
 };
-use rustix::io::{Errno, write};
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use rustix::process::chdir;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::os::fd::AsRawFd;
 use std::thread::sleep;
@@ -25,13 +25,19 @@ const FULL_BYTES: u64 = 1 << 20;
 const FULL_PART: u64 = 16;
 const ATTRIBUTE_BYTES: usize = 64 << 10;
 
-/// The kernel looks for them on its own time.
-pub fn wait_for(hidden: &Hidden, count: usize) -> Result<(), AgentError> {
+/// Their names, by SCSI target, which is the host's word, where the letters are the order in which the kernel happened to find them. It
+/// looks for them on its own time.
+pub fn wait_for(hidden: &Hidden, count: usize) -> Result<Vec<String>, AgentError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let names = names_in(&hidden.disks).boot("/sys/block")?;
-        if names.iter().filter_map(|name| target(hidden, name)).count() >= count {
-            return Ok(());
+        let found: BTreeMap<usize, String> = names
+            .iter()
+            .filter_map(|name| Some((target(hidden, name)?, name.clone())))
+            .filter(|(target, _)| *target < count)
+            .collect();
+        if found.len() == count {
+            return Ok(found.into_values().collect());
         }
         if Instant::now() > deadline {
             return Err(Errno::NODEV).boot("find the disks");
@@ -40,40 +46,8 @@ pub fn wait_for(hidden: &Hidden, count: usize) -> Result<(), AgentError> {
     }
 }
 
-pub fn mount_root(hidden: &Hidden, wanted: &Mount) -> Result<(), Failure> {
-    let disks = find(hidden, wanted.layers + 1).at(Step::Root, "find disks")?;
-    let device = |target: u32| format!("/proc/self/fd/{}/{}", hidden.devices.as_raw_fd(), disks[&target]);
-    for layer in 1..=wanted.layers {
-        let (point, flags) = (
-            format!("/disks/{layer}"),
-            MountFlags::NOSUID | MountFlags::NODEV | MountFlags::RDONLY,
-        );
-        folder(&point).at(Step::Root, &point)?;
-        mount(device(layer), &point, "squashfs", flags, None).at(Step::Root, format_args!("mount layer {layer}"))?;
-    }
-    mount_scratch(&device(0), wanted.disk_bytes)?;
-    dress_upper(wanted.layers).at(Step::Root, "dress upper folder")?;
-    mount_overlay(&lowers(wanted.layers), "scratch")
-}
-
-/// By SCSI target, which is the host's word, where the letters are the order in which the kernel happened to find them. Their files are
-/// there by now, but the kernel knows only what was behind them when it booted.
-fn find(hidden: &Hidden, count: u32) -> Result<HashMap<u32, String>, Errno> {
-    let mut found = HashMap::new();
-    for name in names_in(&hidden.disks)? {
-        if let Some(target) = target(hidden, &name).filter(|&target| target < count) {
-            look_again(hidden, &name)?;
-            found.insert(target, name);
-        }
-    }
-    (0..count)
-        .all(|target| found.contains_key(&target))
-        .then_some(found)
-        .ok_or(Errno::NODEV)
-}
-
 /// `device` links to …/0:0:3:0: host, channel, target, unit.
-fn target(hidden: &Hidden, name: &str) -> Option<u32> {
+fn target(hidden: &Hidden, name: &str) -> Option<usize> {
     let link = readlinkat(&hidden.disks, format!("{name}/device"), Vec::new()).ok()?;
     let link = link.to_str().ok()?;
     let mut address = link.rsplit('/').next()?.split(':').skip(2);
@@ -81,10 +55,23 @@ fn target(hidden: &Hidden, name: &str) -> Option<u32> {
     (address.next()? == "0").then_some(target)
 }
 
-fn look_again(hidden: &Hidden, name: &str) -> Result<(), Errno> {
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let rescan = openat(&hidden.disks, format!("{name}/device/rescan"), flags, Mode::empty())?;
-    write(&rescan, b"1").map(drop)
+/// Their files are there by now. The kernel is not told that they are smaller than the places where they were put, which takes an emulated
+/// one as long as all the rest of this: of file systems that are whole it asks for nothing behind their ends.
+pub fn mount_root(hidden: &Hidden, disks: &[String], wanted: &Mount) -> Result<(), Failure> {
+    let used = disks.get(..=wanted.layers as usize).and_then(<[_]>::split_first);
+    let (scratch, layers) = used.ok_or(Errno::NODEV).at(Step::Root, "find disks")?;
+    let device = |name: &str| format!("/proc/self/fd/{}/{name}", hidden.devices.as_raw_fd());
+    for (layer, name) in (1..).zip(layers) {
+        let (point, flags) = (
+            format!("/disks/{layer}"),
+            MountFlags::NOSUID | MountFlags::NODEV | MountFlags::RDONLY,
+        );
+        folder(&point).at(Step::Root, &point)?;
+        mount(device(name), &point, "squashfs", flags, None).at(Step::Root, format_args!("mount layer {layer}"))?;
+    }
+    mount_scratch(&device(scratch), wanted.disk_bytes)?;
+    dress_upper(wanted.layers).at(Step::Root, "dress upper folder")?;
+    mount_overlay(&lowers(wanted.layers), "scratch")
 }
 
 fn mount_scratch(device: &str, bytes: u64) -> Result<(), Failure> {
@@ -119,13 +106,14 @@ fn dress_upper(layers: u32) -> Result<(), Errno> {
     }
     let open = |path: &str| openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     let (top, upper) = (open(&format!("/disks/{layers}"))?, open(&format!("{SCRATCH}/upper"))?);
-    let root = fstat(&top)?;
-    fchown(
-        &upper,
-        Some(rustix::fs::Uid::from_raw(root.st_uid)),
-        Some(rustix::fs::Gid::from_raw(root.st_gid)),
-    )?;
-    fchmod(&upper, Mode::from_raw_mode(root.st_mode & 0o7777))?;
+    let (root, fresh) = (fstat(&top)?, fstat(&upper)?);
+    if (root.st_uid, root.st_gid) != (fresh.st_uid, fresh.st_gid) {
+        let (uid, gid) = (Uid::from_raw(root.st_uid), Gid::from_raw(root.st_gid));
+        fchown(&upper, Some(uid), Some(gid))?;
+    }
+    if root.st_mode != fresh.st_mode {
+        fchmod(&upper, Mode::from_raw_mode(root.st_mode & 0o7777))?;
+    }
     let mut names = vec![0; ATTRIBUTE_BYTES];
     let length = match flistxattr(&top, &mut names) {
         Err(Errno::OPNOTSUPP) => 0,

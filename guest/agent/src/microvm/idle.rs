@@ -1,6 +1,8 @@
 //! A machine that waits takes nothing of its host's processor: what wakes it without need is turned off before it is saved.
 use crate::kernel;
 use std::fs::{read_to_string, write};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 /// The kernel looks twice a second whether memory is in pieces, for huge pages that may be wanted one day.
 const COMPACTION: &str = "/proc/sys/vm/compaction_proactiveness";
@@ -16,4 +18,26 @@ pub fn be_quiet() {
     if read_to_string(CLOCK).is_ok_and(|clock| clock.starts_with("lapic")) {
         let _ = kernel::write_port(TIMER_MODE, COUNT_ONCE);
     }
+}
+
+const LOAD: &str = "/proc/loadavg";
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// The kernel does some of its work a grace period later.
+const LOOKS: u32 = 4;
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Processes that were made ahead are still busy, and the kernel tidies up behind them. Of a machine that is saved meanwhile each copy would
+/// have to do the rest of it, in its client's time.
+pub fn wait_for_rest() {
+    let deadline = Instant::now() + PATIENCE;
+    let mut quiet = 0;
+    while quiet < LOOKS && Instant::now() < deadline {
+        sleep(LOOK_EVERY);
+        quiet = if only_we_run() { quiet + 1 } else { 0 };
+    }
+}
+
+/// "0.07 0.02 0.00 1/58 61": of 58 one runs.
+fn only_we_run() -> bool {
+    read_to_string(LOAD).is_ok_and(|load| load.split(' ').nth(3).is_some_and(|tasks| tasks.starts_with("1/")))
 }

@@ -34,6 +34,8 @@ impl Payload {
     fn named(name: &str, root: OwnedFd) -> Result<Self, Errno> {
         mkdirat(&root, name, Mode::from_raw_mode(0o755))?;
         let folder = openat(&root, name, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        // The first that finds no memory takes all others along, as the launcher does with a container.
+        put(&folder, "memory.oom.group", "1")?;
         Ok(Self { root, folder })
     }
 
@@ -54,11 +56,9 @@ impl Payload {
     }
 
     pub fn limit(&self, machine: &Machine) -> Result<(), Failure> {
-        // The first that finds no memory takes all others along, as the launcher does with a container.
         let quota = machine.cpu_millis.saturating_mul(CPU_PERIOD_US) / 1_000;
         for (file, value) in [
             ("memory.max", machine.memory_bytes.to_string()),
-            ("memory.oom.group", "1".into()),
             ("pids.max", machine.pids.to_string()),
             ("cpu.max", format!("{quota} {CPU_PERIOD_US}")),
         ] {

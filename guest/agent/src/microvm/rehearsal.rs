@@ -50,7 +50,9 @@ pub fn perform(guest: &Rc<Guest>, walls: &Walls, layers: Option<u32>, setup: &Se
     let performed = on_own_root(&folder, layers, || until_over(start(guest, &walls)?));
     remove_dir_all(&folder).map_err(|_| Failure::new(Step::Root, format_args!("remove {folder}"), kernel::last_errno()))?;
     performed?;
-    payload.remove()
+    payload.remove()?;
+    super::say("has rehearsed");
+    Ok(())
 }
 
 /// Over the client's, which is there or will be.
