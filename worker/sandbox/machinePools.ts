@@ -8,7 +8,7 @@ import type { Accelerator, Disks } from './vmm.js'
 
 /**
  * What one that waits holds of the host's memory beside what all have in common: its cgroup is charged with 54 MiB when it has its image and has
- * rehearsed, emulated (42 without an image; 34 and 22 before the rehearsal; docs/microvm.md).
+ * rehearsed, emulated (41 without an image; 34 and 21 before the rehearsal; docs/microvm.md).
  */
 const waitingBytes = 56 << 20
 /** An image, or a shape, that nobody wanted for so long is not in use any more. */
