@@ -137,3 +137,7 @@ fn failure(subject: impl Display, error: &impl Display) -> Failure {
         errno: libc::EINVAL,
     }
 }
+
+#[cfg(test)]
+#[path = "fence_test.rs"]
+mod tests;

@@ -23,12 +23,20 @@ pub struct Launcher {
 
 impl Launcher {
     pub fn start() -> Self {
+        Self::start_with_lister(&built("caisson-lister"))
+    }
+
+    pub fn start_with_lister(lister: &Path) -> Self {
         let name = format!("t-launcher-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let state = std::env::temp_dir().join(&name);
-        Self::start_as(&name, &state)
+        Self::serve(&name, &state, lister)
     }
 
     pub fn start_as(name: &str, state: &Path) -> Self {
+        Self::serve(name, state, &built("caisson-lister"))
+    }
+
+    fn serve(name: &str, state: &Path, lister: &Path) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_caisson-launcher"))
             .args(["serve", "--name", name, "--state"])
             .arg(state)
@@ -37,7 +45,7 @@ impl Launcher {
             .arg("--converter")
             .arg(built("caisson-converter"))
             .arg("--lister")
-            .arg(built("caisson-lister"))
+            .arg(lister)
             .stdout(Stdio::piped())
             .spawn()
             .expect("launcher starts");
