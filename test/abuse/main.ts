@@ -10,10 +10,13 @@ import { describeVerdict, type Finished, run } from '../harness/finish.js'
 import { expectSameHost, lookAtHost } from '../harness/host.js'
 import { Instance } from '../harness/instance.js'
 import { knownOffers } from '../harness/offers.js'
-import { type Program, programs } from './programs.js'
+import { type Achieved, type Program, programs } from './programs.js'
 
 /** What a kernel says that came to harm, or was led where it must not go. A mere trace is none: a limit of memory that is kept leaves one. */
-const harm = /\b(?:BUG|WARNING|Oops|panic|general protection|stall|blocked for more than|KASAN|UBSAN|soft lockup|bad page)\b/i
+const harm =
+  /\b(?:BUG:|WARNING:|Oops|[Pp]anic|general protection|stalls?\b|blocked for more than|KASAN|UBSAN|soft lockup|[Bb]ad page|EXT4-fs error)/
+/** What a file system remarks of itself, and goes on: shown, for a reader to judge. */
+const remark = /\bwarning\b/i
 
 /** Of a program that is begun again, in seconds. */
 const shortest = 5
@@ -37,8 +40,10 @@ async function main({ seconds, backend }: Flags): Promise<number> {
   }
   await expectSameHost(host, [instance.name]).catch((error: Error) => faults.push(error.message))
   const said = (await kernelLog()).filter((line) => !log.includes(line))
-  faults.push(...said.filter((line) => harm.test(line)).map((line) => `the kernel: ${line}`))
-  process.stdout.write(`the kernel said ${said.length} lines, ${said.filter((line) => harm.test(line)).length} of harm\n`)
+  const harmful = said.filter((line) => harm.test(line))
+  faults.push(...harmful.map((line) => `the kernel: ${line}`))
+  process.stdout.write(`the kernel said ${said.length} lines, ${harmful.length} of harm\n`)
+  for (const line of said) if (remark.test(line) && !harm.test(line)) process.stdout.write(`  ${line}\n`)
   for (const fault of faults) process.stdout.write(`FAULT ${fault}\n`)
   return faults.length === 0 ? 0 : 1
 }
@@ -49,24 +54,34 @@ async function abuse(instance: Instance, backend: BackendName, seconds: number):
   for (const program of programs) {
     const share = seconds * program.share
     const deadline = Date.now() + share * 1000
+    const runs: Achieved[] = []
     for (let left = share; left > 0; left = (deadline - Date.now()) / 1000)
-      faults.push(...(await once(instance, backend, program, Math.max(shortest, Math.ceil(left)))))
+      runs.push(await once(instance, backend, program, Math.max(shortest, Math.ceil(left)), faults))
+    const most = runs.reduce((one, other) => (other.count > one.count ? other : one))
+    for (const detail of most.details) process.stdout.write(`  ${detail}\n`)
+    if (most.count === 0) faults.push(`${backend} ${program.name} did nothing in ${runs.length} runs`)
   }
   return faults
 }
 
 /** Whatever becomes of it, the service gives a verdict of its own, and serves the next. */
-async function once(instance: Instance, backend: BackendName, program: Program, seconds: number): Promise<string[]> {
+async function once(
+  instance: Instance,
+  backend: BackendName,
+  program: Program,
+  seconds: number,
+  faults: string[],
+): Promise<Achieved> {
   const finished = await torment(instance, backend, program, seconds)
   const { outcome, usage } = finished.verdict
   const ran = `${Math.round((usage.wallUs ?? 0) / 1e6)} s`
-  const said = program.says(finished.stdout.toString('latin1'))
-  process.stdout.write(`${backend} ${program.name}: ${outcome} after ${ran}; ${said}\n`)
-  const faults: string[] = []
+  const achieved = program.read(finished.stdout.toString('latin1'))
+  process.stdout.write(`${backend} ${program.name}: ${outcome} after ${ran}; ${achieved.sum}\n`)
+  faults.push(...achieved.faults.map((fault) => `${backend} ${program.name} ${fault}`))
   if (['INTERNAL', 'WORKER_LOST'].includes(outcome)) faults.push(`${backend} ${program.name}: ${describeVerdict(finished)}`)
   const next = await run(instance.caisson, { args: ['true'] })
   if (next.verdict.exitCode !== 0) faults.push(`after ${backend} ${program.name}: ${describeVerdict(next)}`)
-  return faults
+  return achieved
 }
 
 function torment({ caisson }: Instance, backend: BackendName, program: Program, seconds: number): Promise<Finished> {
