@@ -239,7 +239,7 @@ test('a service names no files but its own', async (t) => {
   )
 })
 
-test('Redis does all that it must with the calls of its list', async () => {
+test('Redis does all that it must with the calls of its list, and no more', async () => {
   const redis = (...words: string[]) => as(userNames.redis, 'redis-cli', '-s', instance.redisSocket, ...words)
   const state = () =>
     new Map(
@@ -254,6 +254,8 @@ test('Redis does all that it must with the calls of its list', async () => {
   await until('the snapshot is written', 10_000, done('rdb_bgsave_in_progress'))
   for (const status of ['aof_last_bgrewrite_status', 'rdb_last_bgsave_status', 'aof_last_write_status'])
     assert.equal(state().get(status), 'ok', status)
+  // A port is what control and worker may have by their list, and Redis by its own may not.
+  assert.match(String(redis('config', 'set', 'port', '7000')), /Unable to listen/)
 })
 
 test('a service is refused the calls of its list', async () => {
