@@ -116,7 +116,7 @@ async function converse({ control }: Running, talk: readonly Step[]): Promise<vo
     hear: (listener) => socket.on('data', listener),
   })
   await qmp.greet()
-  await qmp.perform(talk)
+  for (const step of talk) await qmp.perform(step)
 }
 
 async function untilHello({ agent, started }: Running): Promise<number> {

@@ -114,8 +114,8 @@ async function shake(input: Buffer): Promise<void> {
   })
   const talk = (async () => {
     await qmp.greet()
-    await qmp.perform([{ execute: 'query-status' }])
-    await qmp.perform([{ event: 'RESUME', data: {}, unless: { status: 'failed' } }])
+    await qmp.perform({ execute: 'query-status' })
+    await qmp.perform({ event: 'RESUME', data: {}, unless: { status: 'failed' } })
   })()
   const silence = new Promise<void>((resolve) => setImmediate(resolve))
   for (const chunk of chunks) listener(chunk)

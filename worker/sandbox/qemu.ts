@@ -41,7 +41,7 @@ export class Qemu implements Vmm {
       const { sandboxId, channelPath, consolePath, wall } = await unlessAborted(launcher.ask({ boot }, 'prepared'), signal)
       if (consolePath) console = new GuestConsole(consolePath)
       const version = await unlessAborted(orLaunchersWord(qmp.greet(), launcher), signal)
-      await unlessAborted(orLaunchersWord(qmp.perform(talk), launcher), signal)
+      for (const step of talk) await unlessAborted(orLaunchersWord(qmp.perform(step), launcher), signal)
       return {
         id: sandboxId,
         launcher,
@@ -50,7 +50,7 @@ export class Qemu implements Vmm {
         version,
         console,
         async attach(disks: Disks, signal: AbortSignal) {
-          await unlessAborted(orLaunchersWord(qmp.perform(attaching(disks)), launcher), signal)
+          for (const step of attaching(disks)) await unlessAborted(orLaunchersWord(qmp.perform(step), launcher), signal)
         },
         [Symbol.dispose]: () => launcher[Symbol.dispose](),
       }

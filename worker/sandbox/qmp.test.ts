@@ -40,7 +40,7 @@ class Scripted implements Wire {
 async function converse(wire: Wire, talk: readonly Step[]): Promise<void> {
   const qmp = new Qmp(wire)
   await qmp.greet()
-  await qmp.perform(talk)
+  for (const step of talk) await qmp.perform(step)
 }
 
 const layerKeys = ['a', 'b'].map((letter) => `sha256-${letter.repeat(64)}`)

@@ -18,8 +18,8 @@ export interface Wire {
 }
 
 type Message = Record<string, unknown>
-type Command = Extract<Step, { execute: string }>
 
+/** One step after the other. */
 export class Qmp {
   readonly #wire: Wire
   readonly #messages: Message[] = []
@@ -37,26 +37,18 @@ export class Qmp {
   async greet(): Promise<string> {
     const { QMP } = await this.#next()
     if (QMP === undefined) throw new QmpError('no greeting')
-    await this.perform([{ execute: 'qmp_capabilities' }])
+    await this.perform({ execute: 'qmp_capabilities' })
     return versionOf(QMP)
   }
 
-  async perform(talk: readonly Step[]): Promise<void> {
-    for (const steps of together(talk)) {
-      for (const step of steps) if ('execute' in step) this.#say(step)
-      for (const step of steps) {
-        if ('execute' in step) await this.#answer(step.execute)
-        else await this.#await(step.event, step.data, step.unless)
-      }
-    }
+  async perform(step: Step): Promise<void> {
+    if ('execute' in step) await this.#execute(step.execute, step.arguments, step.file ?? {})
+    else await this.#await(step.event, step.data, step.unless)
   }
 
-  #say({ execute, arguments: args, file = {} }: Command): void {
+  async #execute(execute: string, args: object | undefined, file: HandedFile): Promise<void> {
     const line = JSON.stringify(args ? { execute, arguments: args } : { execute })
     this.#wire.tell(Buffer.from(`${line}\r\n`), file)
-  }
-
-  async #answer(execute: string): Promise<void> {
     for (;;) {
       const message = await this.#next()
       if (message['error'] !== undefined) throw new QmpError(`${execute}: ${JSON.stringify(message['error']).slice(0, 300)}`)
@@ -104,20 +96,6 @@ export class Qmp {
     }
     this.#news?.resolve()
   }
-}
-
-/**
- * Commands that are said without waiting for the answer to the one before. QEMU knows of one descriptor at a time: the next that comes takes the
- * place of one that no command has taken yet.
- */
-function together(talk: readonly Step[]): Step[][] {
-  const groups: Step[][] = []
-  for (const step of talk) {
-    const before = groups.at(-1)
-    if (before?.every((each) => 'execute' in each) && 'execute' in step && !step.file) before.push(step)
-    else groups.push([step])
-  }
-  return groups
 }
 
 /** "7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)": of one line, for it stands in receipts. */
