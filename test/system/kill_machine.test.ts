@@ -147,6 +147,9 @@ async function files(): Promise<Record<string, number>> {
   const found = await Promise.all(folders.map((folder) => readdir(folder, { recursive: true, withFileTypes: true })))
   const counted: Record<string, number> = { templates: await templateFiles() }
   for (const { parentPath } of found.flat()) counted[parentPath] = (counted[parentPath] ?? 0) + 1
+  // One of each machine that waits.
+  const channels = `/run/caisson/${instance.name}/channels`
+  counted[channels] = (counted[channels] ?? 0) - (await vmms(instance)).length
   return counted
 }
 
