@@ -10,12 +10,11 @@ import { image, outcomes, World } from './scripted/world.js'
 const { State } = caisson.v1
 
 let world: World
-let prepare: () => Promise<typeof image>
 before(async () => {
-  world = await World.open(programs, () => prepare())
+  world = await World.open(programs)
 })
 beforeEach(() => {
-  prepare = async () => image
+  world.prepare = async () => image
 })
 after(() => world[Symbol.asyncDispose]())
 
@@ -50,7 +49,7 @@ test('a run that is taken while the worker drains goes back, whatever comes of i
   const { placement, runs } = world.host
   const taken = await runs.take({ queue: 'microvm', token: 'x', lockMs: 30_000, placement })
   assert.ok(taken.run)
-  prepare = () => Promise.reject(new Error('given up'))
+  world.prepare = () => Promise.reject(new Error('given up'))
   const story = new Run(world.host, taken.run)
   story.handBack()
   await story.live()
@@ -62,7 +61,7 @@ test('drain: what runs may finish, what has not started goes back, the rest is t
   const slow = await world.submit({ args: ['sleep'] })
   const trap = await world.submit({ args: ['trap'] })
   await Promise.all([world.until(slow, State.RUNNING), world.until(trap, State.RUNNING)])
-  prepare = () => new Promise(() => {})
+  world.prepare = () => new Promise(() => {})
   const waiting = await world.submit({ args: ['exit', '0'] })
   await world.until(waiting, State.PREPARING)
   const drained = world.intake.drain(500)

@@ -13,12 +13,11 @@ const { State } = caisson.v1
 const { StopReason } = caisson.launch.v1
 
 let world: World
-let prepare: () => Promise<typeof image>
 before(async () => {
-  world = await World.open(programs, () => prepare())
+  world = await World.open(programs)
 })
 beforeEach(() => {
-  prepare = async () => image
+  world.prepare = async () => image
   world.launcher.failStart = undefined
   world.launcher.failPrepare = undefined
   world.launcher.account = { wallUs: 1000, memoryPeakBytes: 4096 }
@@ -59,7 +58,7 @@ describe('a program ends by itself', () => {
     assert.equal(exited.wall?.backend, 'container')
     assert.equal(exited.limits?.agent?.['openFiles'], 100)
     assert.ok(exited.run.startedAt)
-    prepare = async () => {
+    world.prepare = async () => {
       throw new ImageError('IMAGE_NOT_FOUND', 'no such image')
     }
     const refused = await receiptOf(await world.submit({ args: ['exit', '0'] }))
@@ -115,7 +114,7 @@ describe('a program is stopped', () => {
     assert.equal(await world.submissions.cancel(runId), 'told')
     assert.deepEqual(outcomes(await world.end(runId)), ['CANCELLED', 'CANCELLED', 'STARTED'])
 
-    prepare = () => new Promise(() => {})
+    world.prepare = () => new Promise(() => {})
     const early = await world.submit({ args: ['exit', '0'] })
     await world.until(early, State.PREPARING)
     await world.submissions.cancel(early)
@@ -124,10 +123,10 @@ describe('a program is stopped', () => {
   })
 
   test('by its start deadline, while it waits for what it needs', async () => {
-    prepare = () => new Promise(() => {})
+    world.prepare = () => new Promise(() => {})
     const { verdict } = await world.run({ args: ['exit', '0'], startWithinMs: 200 })
     assert.deepEqual(outcomes({ verdict }), ['EXPIRED_IN_QUEUE', 'START_DEADLINE', 'NEVER_STARTED'])
-    prepare = async () => image
+    world.prepare = async () => image
     assert.equal((await world.run({ args: ['exit', '3'], startWithinMs: 10_000 })).verdict.exitCode, 3)
   })
 
@@ -170,7 +169,7 @@ describe('input', () => {
 
 describe('what is not the program', () => {
   test('an image error is final', async () => {
-    prepare = () => Promise.reject(new ImageError('IMAGE_NOT_FOUND', 'spec.image: nothing there'))
+    world.prepare = () => Promise.reject(new ImageError('IMAGE_NOT_FOUND', 'spec.image: nothing there'))
     const { verdict, events } = await world.run({ args: ['exit', '0'] })
     assert.deepEqual(outcomes({ verdict }), ['IMAGE_ERROR', 'IMAGE_NOT_FOUND', 'NEVER_STARTED'])
     assert.equal(events.filter(({ state }) => state?.state === State.QUEUED).length, 1)

@@ -56,6 +56,8 @@ const limits = {
 export class World implements AsyncDisposable {
   /** The worker's word for which images it has. */
   atHand: [reference: string, digest: string][] = []
+  /** What comes of preparing any image. */
+  prepare: () => Promise<HeldImage> = async () => image
 
   private constructor(
     /** What the worker logged as errors. */
@@ -69,7 +71,7 @@ export class World implements AsyncDisposable {
     private readonly folder: string,
   ) {}
 
-  static async open(scripts: Record<string, Script>, prepare: () => Promise<HeldImage> = async () => image): Promise<World> {
+  static async open(scripts: Record<string, Script>): Promise<World> {
     const folder = await mkdtemp(join(tmpdir(), 'caisson-worker-'))
     const redis = await scratchRedis()
     const launcher = new ScriptedLauncher(folder, scripts)
@@ -87,7 +89,7 @@ export class World implements AsyncDisposable {
       runs: new Runs(client, queues),
       inbox,
       credentials: { of: async () => undefined },
-      images: { prepare, atHand: () => world.atHand },
+      images: { prepare: () => world.prepare(), atHand: () => world.atHand },
       pool: containersOf(
         new Pool(
           () => prepareContainer(launcher.path),
