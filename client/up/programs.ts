@@ -71,6 +71,12 @@ export function workerProgram(
   return { name: 'worker', ...program, env: { ...program.env, ...proxySettings() }, ready: 'line' }
 }
 
+/**
+ * glibc raises this by itself, up to 64 MiB, when large buffers come and go: what the first image took would stay with an idle worker.
+ * Bytes: what glibc begins with (mallopt(3)); it stays there once it is set.
+ */
+const giveMemoryBack = { MALLOC_TRIM_THRESHOLD_: String(128 << 10) }
+
 /** The address of Redis is in the environment, for it may hold a password, and everybody sees arguments. */
 function node(
   installation: Installation,
@@ -83,7 +89,7 @@ function node(
   const command = [process.execPath, '--enable-source-maps', join('dist', part, 'main.js'), ...args]
   const group = ['--group', String(instance.users.redis.gid)]
   const program = stepDown(installation, instance, part, command, [...group, ...confinement])
-  return { ...program, env: { ...program.env, CAISSON_REDIS: redis } }
+  return { ...program, env: { ...program.env, ...giveMemoryBack, CAISSON_REDIS: redis } }
 }
 
 /** How this machine reaches registries; in the environment for the same reason. */
