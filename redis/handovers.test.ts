@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { after, afterEach, describe, test } from 'node:test'
 import { standingKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
@@ -28,9 +29,9 @@ const requestOf = (workerId = 'w1'): TakeRequest => ({
 })
 
 /** A request of this worker that found nothing, and what it was handed since. */
-async function standing(workerId = 'w1') {
+async function standing(workerId = 'w1', redis = scratch.server.connect()) {
   const handed: [token: string, run: ClaimedRun | undefined][] = []
-  const handovers = new Handovers(scratch.server.connect(), workerId, 'container', (...each) => handed.push(each))
+  const handovers = new Handovers(redis, workerId, 'container', (...each) => handed.push(each))
   await handovers.listen()
   const request = requestOf(workerId)
   assert.equal((await runs.take(request)).run, undefined)
@@ -56,6 +57,17 @@ describe('a request that stands', () => {
     assert.deepEqual(await statesOf(created), ['QUEUED', 'PREPARING', 'STARTING'])
     for (const { time } of events) assert.ok(Number(time?.seconds) * 1000 >= before - 1000)
     assert.equal((await runs.take(requestOf())).run?.runId, next)
+    worker.handovers.close()
+  })
+
+  test('is answered also where the connection was only just made', async () => {
+    const connection = scratch.server.connect()
+    await once(connection, 'connect')
+    const worker = await standing('w1', connection)
+    if (connection.status !== 'ready') await once(connection, 'ready')
+    const created = await scratch.created({ limits })
+    await connection.ping()
+    assert.deepEqual(handedRuns(worker), [created])
     worker.handovers.close()
   })
 

@@ -24,6 +24,8 @@ export class Handovers {
 
   /** From now on, and after each loss of the connection again. */
   async listen(): Promise<void> {
+    // ioredis sends SUBSCRIBE before it has found the connection ready, which it then cannot: it connects anew, and forgets the subscription.
+    await this.#redis.ping()
     await this.#redis.subscribe(this.#channel)
   }
 
