@@ -5,7 +5,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { credentials, Metadata, status } from '@grpc/grpc-js'
 import { caisson } from '../proto/messages.js'
 import { type ScratchSystem, scratchControl, scratchSystem } from './scratch.js'
@@ -95,8 +94,9 @@ describe('the end', () => {
     await using other = await scratchControl(system.redis.address, '--grace-ms', '200')
     const leaving = new ScratchClient(other.port)
     const { runId } = await leaving.submit({ spec: spec('sleep') })
-    const watching = collect(leaving.watch({ runId }))
-    await sleep(100)
+    const events = leaving.watch({ runId })
+    await events.next()
+    const watching = collect(events)
     const exit = once(other.process, 'exit')
     other.process.kill('SIGTERM')
     await assert.rejects(watching, failsWith(status.UNAVAILABLE, 'SHUTTING_DOWN'))

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { QueueName } from '../proto/job.js'
 import { eventsKey, runKey, stateKey, workerRunsKey } from '../proto/keys.js'
@@ -265,8 +266,8 @@ test('Redis is killed and restarted while an attempt writes: no byte is lost or 
       sent += data.length
     }
   })()
-  await new Promise((resolve) => setTimeout(resolve, 30))
-  await scratch.server.restart(300)
+  while (sent < 100) await delay(1)
+  await scratch.server.restart(() => delay(300))
   await writer
   assert.equal((await outputOf(runId)).toString(), Array.from({ length: 400 }, (_, i) => `${i} `).join(''))
   assert.ok(await runs.end(runId, 1, exited))

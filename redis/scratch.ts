@@ -5,7 +5,6 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import type { QueueName } from '../proto/job.js'
 import type { caisson } from '../proto/messages.js'
@@ -20,8 +19,8 @@ export interface ScratchRedis extends AsyncDisposable {
   connect(patience?: Patience): Redis
   tail(): TailConnection
   signal(name: NodeJS.Signals): void
-  /** SIGKILL, and after `awayMs` again, with the same folder. */
-  restart(awayMs: number): Promise<void>
+  /** SIGKILL, then `meanwhile`, then again with the same folder. */
+  restart(meanwhile: () => Promise<unknown>): Promise<void>
 }
 
 export async function scratchRedis(...options: string[]): Promise<ScratchRedis> {
@@ -51,11 +50,14 @@ export async function scratchRedis(...options: string[]): Promise<ScratchRedis> 
     signal(name) {
       server.kill(name)
     },
-    async restart(awayMs) {
+    async restart(meanwhile) {
       server.kill('SIGKILL')
       await once(server, 'exit')
-      await sleep(awayMs)
-      server = start()
+      try {
+        await meanwhile()
+      } finally {
+        server = start()
+      }
     },
     async [Symbol.asyncDispose]() {
       process.off('exit', kill)

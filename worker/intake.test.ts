@@ -33,9 +33,9 @@ test('a launcher that dies takes its runs with it; the next one is found', async
   await world.until(runId, State.RUNNING)
   await world.launcher.die()
   assert.deepEqual(outcomes(await world.end(runId)), ['INTERNAL', 'LAUNCHER_LOST', 'UNKNOWN'])
+  while (!world.host.pool.problem) await delay(5)
   const later = await world.submit({ args: ['exit', '7'] })
   await delay(300)
-  assert.ok(world.host.pool.problem)
   assert.equal((await world.record(later)).state, State.QUEUED)
   await world.launcher.listen()
   assert.equal((await world.end(later)).verdict.exitCode, 7)
@@ -64,10 +64,12 @@ test('drain: what runs may finish, what has not started goes back, the rest is t
   world.prepare = () => new Promise(() => {})
   const waiting = await world.submit({ args: ['exit', '0'] })
   await world.until(waiting, State.PREPARING)
-  const drained = world.intake.drain(500)
+  const drained = world.intake.drain(60_000)
   await world.inbox.sendSignal(trap, 3)
-  await drained
   assert.equal((await world.end(trap)).verdict.exitCode, 3)
+  // As when its time is over.
+  world.intake.abandon()
+  await drained
   assert.deepEqual(outcomes(await world.end(slow)), ['WORKER_LOST', 'WORKER_DRAINED', 'STARTED'])
   const handedBack = await world.record(waiting)
   assert.deepEqual([handedBack.state, handedBack.attempt], [State.QUEUED, 2])

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, beforeEach, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { readKeys, verifyReceipt } from '../client/sdk/receipt.js'
 import { caisson } from '../proto/messages.js'
 import { specDigest } from '../proto/specDigest.js'
@@ -133,10 +134,11 @@ describe('a program is stopped', () => {
   test('and an agent that then says nothing has bounded time', async () => {
     const runId = await world.submit({ args: ['mute'] })
     await world.until(runId, State.RUNNING)
-    const since = Date.now()
+    const since = performance.now()
     await world.submissions.cancel(runId)
     assert.deepEqual(outcomes(await world.end(runId)), ['CANCELLED', 'CANCELLED', 'STARTED'])
-    assert.ok(Date.now() - since < 4000)
+    // Its wall time would be a minute.
+    assert.ok(performance.now() - since < 20_000)
   })
 })
 
@@ -217,7 +219,7 @@ describe('what is not the program', () => {
   test('Redis away for two seconds: nothing lost, nothing doubled', async () => {
     const runId = await world.submit({ args: ['flood', '64'] }, { outputBytes: 1 << 30 })
     await world.until(runId, State.RUNNING)
-    await world.redis.restart(2000)
+    await world.redis.restart(() => delay(2000))
     const { stdout, verdict } = await world.end(runId)
     assert.deepEqual(outcomes({ verdict }), ['EXITED', 'EXITED', 'COMPLETED'])
     assert.ok(stdout.equals(Buffer.concat(Array(64).fill(mebibyte))))

@@ -165,7 +165,7 @@ test('a refusal is told at once, with its code', async () => {
 
 test('an address where nothing serves is told at once', async () => {
   using nowhere = Caisson.connect({ address: '127.0.0.1:1' })
-  const start = Date.now()
+  const start = performance.now()
   await assert.rejects(nowhere.get('r'), { code: 'UNAVAILABLE' })
-  assert.ok(Date.now() - start < 5000)
+  assert.ok(performance.now() - start < 5000)
 })

@@ -141,6 +141,9 @@ export class Instance {
   }
 }
 
+// Ended by the runner's limit of time: 'exit' is still heard.
+process.once('SIGTERM', () => process.exit(1))
+
 export const command = new URL('../../client/command/main.js', import.meta.url).pathname
 
 export async function freePort(): Promise<number> {

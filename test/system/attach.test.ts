@@ -8,6 +8,7 @@ import type { CaissonError } from '../../client/sdk/error.js'
 import { container, finish, run, sh } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { memory } from '../harness/holdings.js'
+import { until } from '../harness/until.js'
 
 const fixture = await Fixture.start()
 
@@ -57,7 +58,7 @@ test('control dies under the input: no byte is lost or doubled', { timeout: 120_
 test('a program that does not read holds its writer back', { timeout: 60_000 }, async () => {
   const { instance, caisson } = fixture
   const before = await memory(instance)
-  const { runId } = await caisson.submit(container({ args: ['sleep', '20'], stdin: 'attach' }))
+  const { runId } = await caisson.submit(container({ args: ['sleep', '50'], stdin: 'attach' }))
   const input = caisson.attach(runId)
   let written = 0
   const writing = (async () => {
@@ -67,10 +68,11 @@ test('a program that does not read holds its writer back', { timeout: 60_000 }, 
     }
   })()
   writing.catch(() => {})
-  await sleep(3000)
-  const settled = written
-  await sleep(1000)
-  assert.equal(written, settled, 'the writer waits')
+  await until('the writer waits', 30_000, async () => {
+    const settled = written
+    await sleep(1000)
+    return written > 0 && written === settled
+  })
   assert.ok(written <= 32 << 20, `${written} bytes were taken`)
   const now = await memory(instance)
   for (const part of ['control', 'worker'] as const) assert.ok(now[part] - before[part] < 64 << 20, part)
@@ -80,7 +82,7 @@ test('a program that does not read holds its writer back', { timeout: 60_000 }, 
 
 test('a run that was submitted without input, or has ended, takes none', { timeout: 60_000 }, async () => {
   const { caisson } = fixture
-  const { runId } = await caisson.submit(container({ args: ['sleep', '5'] }))
+  const { runId } = await caisson.submit(container({ args: ['sleep', '50'] }))
   await assert.rejects(feed(caisson, runId), (error: CaissonError) => error.reason === 'STDIN_NOT_ATTACHED')
   await caisson.cancel(runId)
   const ended = await run(caisson, { args: ['true'], stdin: 'attach' })

@@ -4,6 +4,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { encodeFrame, FrameDecoder } from '../../proto/frame.js'
 import { caisson } from '../../proto/messages.js'
 import { AgentClient, ChannelClosed } from './client.js'
@@ -87,7 +88,7 @@ test('a process from Exec to Exited', async () => {
   const execs: (number | null | undefined)[] = []
   script.onFrame = ({ exec }) => exec && execs.push(exec.outputCreditBytes)
   const { process, seen } = await run(script)
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  while (execs.length === 0) await turn()
   assert.deepEqual(execs, [8])
   script.say(started, output(0, 'hi'), output(2, 'ho'), { exited: { processId: 1, exitCode: 42 } })
   assert.deepEqual(await process.ended, { kind: 'exited', exitCode: 42 })
@@ -107,11 +108,12 @@ test('death by signal, and a failed start', async () => {
 
 test('credit comes back, and only what was spent', async () => {
   using script = new Script()
-  const { process } = await run(script)
+  const { process, seen } = await run(script)
   script.say(started, output(0, '12345678'))
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  while (seen.length < 2) await turn()
   process.credit(Stream.STDOUT, 8)
   process.credit(Stream.STDOUT, 1)
+  while (!script.heard.some((frame) => frame.credit)) await turn()
   script.say(output(8, '12345678'), exited)
   assert.deepEqual(await process.ended, { kind: 'exited', exitCode: 0 })
   const credits = script.heard.filter((frame) => frame.credit)
@@ -133,9 +135,9 @@ test('input flows under credit, in order, and ends', async () => {
     if (data.length) script.say({ inputCredit: { processId: 1, bytes: data.length } })
     else script.say(exited)
   }
-  const { process, input } = await run(script)
+  const { process, input, seen } = await run(script)
   script.say(started)
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  while (seen.length === 0) await turn()
   await input().write(Buffer.from('hello world'))
   await input().write(Buffer.from('!'))
   input().end()
@@ -146,9 +148,9 @@ test('input flows under credit, in order, and ends', async () => {
 
 test('a program that closes its stdin, or ends, holds no writer', async () => {
   using script = new Script()
-  const { process, input } = await run(script)
+  const { process, input, seen } = await run(script)
   script.say(started)
-  await new Promise((resolve) => setTimeout(resolve, 20))
+  while (seen.length === 0) await turn()
   const written = input().write(Buffer.alloc(1000))
   script.say({ inputCredit: { processId: 1, closed: true } })
   await written

@@ -33,7 +33,7 @@ async function world() {
     limits: defaultLayerLimits,
     bytes: 1e9,
     parallel: 2,
-    launcherMs: 1000,
+    launcherMs: 20_000,
   })
   const folder = await temporaryFolder()
   const start = async () => new Images(await ImageFolders.open([]), layers, registries, await Ledger.open(folder.path))

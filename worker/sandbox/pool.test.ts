@@ -8,6 +8,10 @@ import { Pool, type PoolBounds } from './pool.js'
 import type { Sandbox } from './sandbox.js'
 
 const never = new AbortController().signal
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await delay(1)
+}
 const quiet = () => {}
 
 class Maker {
@@ -69,9 +73,9 @@ function poolOf(
 test('a sandbox that waits rehearses once, and one that was taken before does not', async () => {
   const maker = new Maker()
   const pool = poolOf(maker, { least: 2, most: 2, refillMs: { others: 60_000, empty: 60_000 } })
-  await delay(20)
+  await until(() => pool.size === 2)
   await pool.take(never)
-  while (maker.rehearsed === 0) await delay(20)
+  await until(() => maker.rehearsed > 0)
   await delay(50)
   assert.deepEqual([pool.size, maker.made, maker.rehearsed], [1, 2, 1])
   pool.close()
@@ -80,12 +84,11 @@ test('a sandbox that waits rehearses once, and one that was taken before does no
 test('sandboxes wait ready, and one that was taken is replaced, never returned', async () => {
   const maker = new Maker()
   const pool = poolOf(maker)
-  await delay(20)
-  assert.equal(pool.size, 2)
+  await until(() => pool.size === 2)
   const taken = await Promise.all([pool.take(never), pool.take(never), pool.take(never)])
   assert.equal(new Set(taken).size, 3)
-  await delay(20)
-  assert.ok(pool.size >= 2 && pool.size <= 4)
+  await until(() => pool.size >= 2)
+  assert.ok(pool.size <= 4)
   pool.close()
   assert.equal(maker.disposed, maker.made - 3)
 })
@@ -93,8 +96,9 @@ test('sandboxes wait ready, and one that was taken is replaced, never returned',
 test('more are kept when more were wanted, up to the bound', async () => {
   const maker = new Maker()
   const pool = poolOf(maker)
-  await delay(20)
+  await until(() => pool.size === 2)
   await Promise.all(Array.from({ length: 20 }, () => pool.take(never)))
+  await until(() => pool.size === 4)
   await delay(50)
   assert.equal(pool.size, 4)
   pool.close()
@@ -103,9 +107,9 @@ test('more are kept when more were wanted, up to the bound', async () => {
 test('one that breaks while it waits is disposed of and replaced', async () => {
   const maker = new Maker()
   const pool = poolOf(maker)
-  await delay(20)
+  await until(() => pool.size === 2)
   maker.breaks[0]?.reject(new Error('agent killed'))
-  await delay(20)
+  await until(() => maker.disposed === 1 && pool.size === 2)
   assert.deepEqual([maker.disposed, maker.made, pool.size], [1, 3, 2])
   pool.close()
 })
@@ -120,6 +124,7 @@ test('a launcher that is away is a problem until it is back; whoever waits is se
   const becoming = pool.untilHealthy().then(() => {
     healthy = true
   })
+  await until(() => pool.problem !== undefined)
   await delay(30)
   assert.deepEqual([pool.problem, healthy], ['nobody listens', false])
   maker.failure = undefined
@@ -138,9 +143,7 @@ test('whoever gives up waiting takes no sandbox away', async () => {
   stop.abort(new Error('cancelled'))
   await assert.rejects(taken, /cancelled/)
   maker.failure = undefined
-  await pool.untilHealthy()
-  await delay(20)
-  assert.ok(pool.size >= 2)
+  await until(() => pool.size >= 2)
   assert.equal(maker.disposed, 0)
   pool.close()
 })
@@ -149,7 +152,5 @@ test('a sandbox that comes after the end is disposed of', async () => {
   const maker = new Maker()
   const pool = poolOf(maker)
   pool.close()
-  await delay(20)
-  assert.equal(maker.disposed, maker.made)
-  assert.ok(maker.made > 0)
+  await until(() => maker.made === 2 && maker.disposed === 2)
 })

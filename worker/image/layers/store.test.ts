@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
 import { caisson } from '../../../proto/messages.js'
 import { Failure } from '../../../proto/reason.js'
+import { Deferred } from '../../deferred.js'
 import { LauncherLost } from '../../sandbox/launcher.js'
 import { chainIds } from '../documents/config.js'
 import { sha256 } from '../documents/digest.js'
@@ -20,7 +21,7 @@ const never = new AbortController().signal
 const silent = () => {}
 
 const storeOf = ({ path, store }: ScriptedLauncher, limits = defaultLayerLimits) =>
-  new LayerStore({ launcherPath: path, folder: store, limits, bytes: 1e9, parallel: 2, launcherMs: 1000 })
+  new LayerStore({ launcherPath: path, folder: store, limits, bytes: 1e9, parallel: 2, launcherMs: 20_000 })
 
 /** An image of these blobs, in pieces; their DiffIDs are never looked at here. */
 function layersOf(blobs: Buffer[], change: (layer: Layer) => Partial<Layer> = () => ({})): Layer[] {
@@ -76,9 +77,12 @@ test('however many wait, and a layer that comes twice: one conversion each, two 
   await using launcher = await ScriptedLauncher.start()
   let now = 0
   let most = 0
+  const two = new Deferred<void>()
   launcher.script = async (_, channel) => {
     most = Math.max(most, ++now)
+    if (now === 2) two.resolve()
     await ended(channel)
+    await two.promise
     await sleep(20)
     now--
     return { converted: { entries: 1, uncompressedBytes: 1 } }

@@ -83,9 +83,9 @@ test('any header is read or refused, in no time', () => {
     fc.property(
       fc.oneof(fc.string(), letters, fc.constant(`a ${'"\\'.repeat(4000)}`), fc.constant('a='.repeat(4000))),
       (header) => {
-        const start = performance.now()
+        const start = process.cpuUsage()
         parseChallenges(header)
-        assert.ok(performance.now() - start < 200)
+        assert.ok(process.cpuUsage(start).user < 200_000)
       },
     ),
     { numRuns: 2000 },

@@ -19,10 +19,10 @@ export const hurried: Patience = {
   tries: 3,
   firstDelayMs: 5,
   mostRetryAfterMs: 3_000,
-  connectMs: 2_000,
-  idleMs: 400,
-  answerMs: 1_500,
-  blobMs: 1_500,
+  connectMs: 10_000,
+  idleMs: 10_000,
+  answerMs: 10_000,
+  blobMs: 10_000,
   leastBytesPerSecond: 10 << 20,
 }
 

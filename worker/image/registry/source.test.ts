@@ -64,9 +64,9 @@ test('429 and 503 are waited for as long as is asked', async () => {
     return response.writeHead(status, { 'retry-after': '1' }).end()
   })
   const registries = registriesOf({ plainHttp: [registry.host] })
-  const start = Date.now()
+  const start = performance.now()
   assert.deepEqual(await pull(registries, `${registry.host}/a`), content.layers)
-  assert.ok(Date.now() - start >= 1990)
+  assert.ok(performance.now() - start >= 1990)
   await registries.close()
 })
 
