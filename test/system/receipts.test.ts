@@ -9,7 +9,7 @@ import { before, describe, test } from 'node:test'
 import type { Worker } from '../../client/sdk/model.js'
 import { findInstallation } from '../../client/up/installation.js'
 import type { ReceiptWall, Statement } from '../../proto/receipt.js'
-import { container, describeVerdict, type Finished, finish, run, sh } from '../harness/finish.js'
+import { begun, container, describeVerdict, type Finished, finish, run, sh } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { command } from '../harness/instance.js'
 import { digestOf } from '../harness/layout.js'
@@ -98,7 +98,8 @@ describe('a container', () => {
   })
 
   test('two runs share no namespace and no ids', { timeout: 60_000 }, async () => {
-    const both = await Promise.all([1, 2].map(() => run(caisson, { args: ['sleep', '0.5'] })))
+    const ends = await Promise.all([1, 2].map(() => begun(caisson, {})))
+    const both = await Promise.all(ends.map((end) => end()))
     const [one, other] = (await Promise.all(both.map(statementOf))).map(({ predicate }) => predicate.wall as ReceiptWall)
     for (const [kind, inode] of Object.entries(one?.namespaces ?? {})) assert.notEqual(inode, other?.namespaces[kind], kind)
     assert.notEqual(one?.uids.first, other?.uids.first)

@@ -41,9 +41,12 @@ test('while the run goes, and after its end', { timeout: 120_000 }, async () => 
   const [whole, live] = await Promise.all([finish(caisson.watch(runId)), watchWithCuts(runId)])
   assert.equal(whole.verdict.outcome, 'EXITED')
   assert.deepEqual(brief(live.events), brief(whole.events))
-  const later = await watchWithCuts(runId)
-  assert.deepEqual(brief(later.events), brief(whole.events))
-  assert.ok(live.cuts + later.cuts >= cuts, `${live.cuts} and ${later.cuts} cuts`)
+  // How many events a run has depends on how busy the machine is.
+  for (let made = live.cuts; made < cuts; ) {
+    const later = await watchWithCuts(runId)
+    assert.deepEqual(brief(later.events), brief(whole.events))
+    made += later.cuts
+  }
 })
 
 test('after the last event there is nothing more', { timeout: 30_000 }, async () => {
