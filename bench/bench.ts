@@ -10,7 +10,8 @@ import { OwnRedis } from '../test/harness/redis.js'
 import { debian, PeerRoot } from './peers/root.js'
 import type { Measured } from './result.js'
 
-const warmUps = 300
+/** After so many its programs are compiled, and its pool has the size that one client needs. */
+const warmUps = 2000
 
 export interface Row {
   /** Of the results that it gives. */
@@ -26,7 +27,7 @@ export class Bench implements AsyncDisposable {
 
   constructor(readonly samples: number) {}
 
-  /** `caisson up` as it comes, up for some seconds: it has tried out what it can boot, and its programs are compiled. */
+  /** `caisson up` as it comes, up for some seconds: it has tried out what it can boot. */
   instance(): Promise<Instance> {
     this.#instance ??= (async () => {
       const instance = await Instance.start()

@@ -14,6 +14,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::time::{Duration, Instant};
 
+/// A run in which nothing happens for so long has time for what its start put off. A short one never has: it would wait for its account.
+const REST: Duration = Duration::from_millis(50);
+
 pub struct Run<'a> {
     walls: &'a mut dyn Walls,
     peer: &'a mut Peer,
@@ -21,6 +24,7 @@ pub struct Run<'a> {
     stopped: Option<(StopReason, Instant)>,
     /// A machine is listened to until its start.
     silent: bool,
+    untidy: bool,
     enforced: Option<Enforced>,
 }
 
@@ -30,7 +34,7 @@ enum Next {
     Close,
 }
 
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Ready {
     peer: bool,
     agent: bool,
@@ -46,6 +50,7 @@ impl<'a> Run<'a> {
             watch: None,
             stopped: None,
             silent: false,
+            untidy: false,
             enforced: None,
         }
     }
@@ -53,6 +58,10 @@ impl<'a> Run<'a> {
     pub fn follow(mut self) -> Result<(), Failure> {
         loop {
             let ready = self.wait()?;
+            if self.untidy && ready == Ready::default() {
+                self.walls.tidy();
+                self.untidy = false;
+            }
             self.look_at_limits(&ready)?;
             if ready.control {
                 self.pass_on()?;
@@ -73,17 +82,18 @@ impl<'a> Run<'a> {
 
     fn wait(&self) -> Result<Ready, Failure> {
         let mut descriptors = vec![PollFd::new(&self.peer, PollFlags::IN)];
-        let mut timeout = None;
+        let mut timeout = self.untidy.then_some(REST);
         if self.stopped.is_none() {
             descriptors.push(PollFd::new(self.walls.process(), PollFlags::IN));
             if let Some(control) = self.control() {
                 descriptors.push(PollFd::new(control, PollFlags::IN));
             } else if let Some(watch) = &self.watch {
                 descriptors.push(PollFd::new(&self.walls.oom().fd, self.walls.oom().flags));
-                timeout = Some(timespec(watch.patience(Instant::now())));
+                let patience = watch.patience(Instant::now());
+                timeout = Some(timeout.map_or(patience, |rest| rest.min(patience)));
             }
         }
-        match poll(&mut descriptors, timeout.as_ref()) {
+        match poll(&mut descriptors, timeout.map(timespec).as_ref()) {
             Ok(_) => {}
             Err(Errno::INTR) => return Ok(Ready::default()),
             Err(error) => return Err(error).at(Step::Watch),
@@ -174,7 +184,7 @@ impl<'a> Run<'a> {
         self.peer.send(Event::Started(Started {
             took_us: asked.elapsed().as_micros() as u64,
         }));
-        self.walls.tidy();
+        self.untidy = true;
         Ok(())
     }
 

@@ -24,9 +24,9 @@ pub trait Walls {
     fn keep_template(&mut self) -> Result<u64, Failure> {
         spec::refuse(format_args!("keep_template: not of a container"))
     }
-    /// The caller then starts the clocks, answers, and calls `tidy`. Returns the limits as they are kept from now on.
+    /// The caller then starts the clocks and answers. Returns the limits as they are kept from now on.
     fn start(&mut self, start: &spec::Start) -> Result<Enforced, Failure>;
-    /// What `start` put off, for nobody waits for it.
+    /// What `start` put off; the end of the sandbox does it too.
     fn tidy(&mut self);
     /// None where the host cannot look into the disk.
     fn disk_use(&self) -> Result<Option<DiskUse>, Failure>;
