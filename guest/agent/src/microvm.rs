@@ -42,6 +42,7 @@ fn live(disks: usize) -> Result<(), AgentError> {
     boot::load_modules()?;
     let hidden = boot::enter_root()?;
     say("has its root, waits for its disks");
+    disks::make_points(disks)?;
     let disks = disks::wait_for(&hidden, disks)?;
     idle::be_quiet();
     let payload = Payload::make()?;

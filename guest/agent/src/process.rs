@@ -29,7 +29,8 @@ pub struct Process {
     main: OwnedFd,
     /// None once the nested init was reaped.
     init: Option<OwnedFd>,
-    reports: OwnedFd,
+    /// None once the nested init may end, too.
+    reports: Option<OwnedFd>,
     /// Wait status of the main process; reported when every other process of its pid namespace is gone too.
     status: Option<i32>,
     outcome: OwnedFd,
@@ -66,7 +67,7 @@ impl Process {
             },
             main,
             init: Some(prepared.init),
-            reports: prepared.reports,
+            reports: Some(prepared.reports),
             status: None,
             outcome: prepared.outcome,
             stdin: InputStream::new(exec.stdin.then_some(prepared.stdin)),
@@ -114,7 +115,7 @@ impl Process {
         [
             // Its end, which is told unasked; what comes before it is read then.
             entry(starting.then(|| self.outcome.as_fd()), 0),
-            entry(reporting.then(|| self.reports.as_fd()), libc::POLLIN),
+            entry(self.reports.as_ref().filter(|_| reporting).map(AsFd::as_fd), libc::POLLIN),
             entry(self.init.as_ref().map(AsFd::as_fd), libc::POLLIN),
             entry(stdin.map(|(pipe, _)| pipe), stdin_events),
             entry(output(0), libc::POLLIN),
@@ -174,6 +175,13 @@ impl Process {
         matches!(self.phase, Phase::Told)
     }
 
+    /// Once its end was sent: the nested init waits for that.
+    pub fn dismiss(&mut self) {
+        if self.is_told() {
+            self.reports = None;
+        }
+    }
+
     pub fn is_over(&self) -> bool {
         self.is_told() && self.init.is_none()
     }
@@ -226,8 +234,9 @@ impl Process {
     }
 
     fn hear_report(&mut self) -> Result<(), AgentError> {
+        let Some(reports) = &self.reports else { return Ok(()) };
         let mut status = [0; 4];
-        match recv(&self.reports, &mut status, RecvFlags::DONTWAIT) {
+        match recv(reports, &mut status, RecvFlags::DONTWAIT) {
             Ok((_, 4)) => self.status = Some(i32::from_ne_bytes(status)),
             Err(Errno::AGAIN | Errno::INTR) => {}
             _ => return Err(AgentError::InitLost),

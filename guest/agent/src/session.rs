@@ -102,6 +102,7 @@ impl<P: Programs> Session<P> {
     /// False when the worker closed the channel.
     pub fn turn(&mut self) -> Result<bool, AgentError> {
         self.channel.flush(&mut self.outbox)?;
+        self.processes.iter_mut().for_each(Process::dismiss);
         let ready = self.wait()?;
         if ready[0].revents & !libc::POLLOUT != 0 && !self.receive()? {
             return Ok(false);

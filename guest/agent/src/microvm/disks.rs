@@ -10,13 +10,14 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
-use rustix::process::chdir;
+use rustix::process::{chdir, fchdir};
 use std::collections::BTreeMap;
 use std::ffi::CString;
-use std::os::fd::AsRawFd;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+/// Where they are mounted, by their targets; the first is the scratch disk.
+const POINTS: &str = "/disks";
 const PATIENCE: Duration = Duration::from_secs(20);
 pub const SCRATCH: &str = "/disks/scratch";
 /// As on the host: so that a file of exactly the size asked for has room (native/launcher/src/scratch).
@@ -46,6 +47,14 @@ pub fn wait_for(hidden: &Hidden, count: usize) -> Result<Vec<String>, AgentError
     }
 }
 
+/// Before the machine is saved.
+pub fn make_points(count: usize) -> Result<(), AgentError> {
+    let layers = (1..count).map(|layer| format!("{POINTS}/{layer}"));
+    layers
+        .chain([SCRATCH.to_owned()])
+        .try_for_each(|point| folder(&point).boot(&point))
+}
+
 /// `device` links to …/0:0:3:0: host, channel, target, unit.
 fn target(hidden: &Hidden, name: &str) -> Option<usize> {
     let link = readlinkat(&hidden.disks, format!("{name}/device"), Vec::new()).ok()?;
@@ -60,22 +69,20 @@ fn target(hidden: &Hidden, name: &str) -> Option<usize> {
 pub fn mount_root(hidden: &Hidden, disks: &[String], wanted: &Mount) -> Result<(), Failure> {
     let used = disks.get(..=wanted.layers as usize).and_then(<[_]>::split_first);
     let (scratch, layers) = used.ok_or(Errno::NODEV).at(Step::Root, "find disks")?;
-    let device = |name: &str| format!("/proc/self/fd/{}/{name}", hidden.devices.as_raw_fd());
+    fchdir(&hidden.devices).at(Step::Root, "enter /dev")?;
     for (layer, name) in (1..).zip(layers) {
         let (point, flags) = (
-            format!("/disks/{layer}"),
+            format!("{POINTS}/{layer}"),
             MountFlags::NOSUID | MountFlags::NODEV | MountFlags::RDONLY,
         );
-        folder(&point).at(Step::Root, &point)?;
-        mount(device(name), &point, "squashfs", flags, None).at(Step::Root, format_args!("mount layer {layer}"))?;
+        mount(name, &point, "squashfs", flags, None).at(Step::Root, format_args!("mount layer {layer}"))?;
     }
-    mount_scratch(&device(scratch), wanted.disk_bytes)?;
+    mount_scratch(scratch, wanted.disk_bytes)?;
     dress_upper(wanted.layers).at(Step::Root, "dress upper folder")?;
     mount_overlay(&lowers(wanted.layers), "scratch")
 }
 
 fn mount_scratch(device: &str, bytes: u64) -> Result<(), Failure> {
-    folder(SCRATCH).at(Step::Root, SCRATCH)?;
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
     mount(device, SCRATCH, "ext4", flags, c"noinit_itable,nobarrier,noauto_da_alloc").at(Step::Root, "mount scratch disk")?;
     for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
@@ -105,7 +112,7 @@ fn dress_upper(layers: u32) -> Result<(), Errno> {
         return Ok(());
     }
     let open = |path: &str| openat(CWD, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
-    let (top, upper) = (open(&format!("/disks/{layers}"))?, open(&format!("{SCRATCH}/upper"))?);
+    let (top, upper) = (open(&format!("{POINTS}/{layers}"))?, open(&format!("{SCRATCH}/upper"))?);
     let (root, fresh) = (fstat(&top)?, fstat(&upper)?);
     if (root.st_uid, root.st_gid) != (fresh.st_uid, fresh.st_gid) {
         let (uid, gid) = (Uid::from_raw(root.st_uid), Gid::from_raw(root.st_gid));
@@ -114,11 +121,12 @@ fn dress_upper(layers: u32) -> Result<(), Errno> {
     if root.st_mode != fresh.st_mode {
         fchmod(&upper, Mode::from_raw_mode(root.st_mode & 0o7777))?;
     }
+    // Most have none, and room for all that there may be would have to be made, and unmade, for nothing.
+    if matches!(flistxattr(&top, &mut [0; 0]), Ok(0) | Err(Errno::OPNOTSUPP)) {
+        return Ok(());
+    }
     let mut names = vec![0; ATTRIBUTE_BYTES];
-    let length = match flistxattr(&top, &mut names) {
-        Err(Errno::OPNOTSUPP) => 0,
-        other => other?,
-    };
+    let length = flistxattr(&top, &mut names)?;
     for name in names[..length]
         .split(|&byte| byte == 0)
         .filter(|name| name.starts_with(b"user."))
@@ -143,7 +151,7 @@ pub fn mount_overlay(lowers: &str, writable: &str) -> Result<(), Failure> {
         "lowerdir={lowers},upperdir={writable}/upper,workdir={writable}/work,volatile,xino=off,redirect_dir=nofollow,index=off,metacopy=off"
     );
     let options = CString::new(options).map_err(|_| Failure::new(Step::Root, "overlay", Errno::INVAL))?;
-    chdir("/disks").at(Step::Root, "/disks")?;
+    chdir(POINTS).at(Step::Root, POINTS)?;
     let mounted = mount(
         "overlay",
         ROOT,

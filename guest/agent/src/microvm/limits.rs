@@ -16,6 +16,8 @@ const BESIDE: &str = "rehearsal";
 pub struct Payload {
     root: OwnedFd,
     folder: OwnedFd,
+    /// Of the machine. To find out takes the library longer than all that is done here for a run.
+    processors: u64,
 }
 
 impl Payload {
@@ -29,21 +31,27 @@ impl Payload {
         fsconfig_create(&context)?;
         let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
         put(&root, "cgroup.subtree_control", "+memory +pids +cpu")?;
-        Self::named("payload", root)
+        let processors = available_parallelism().map_err(|_| kernel::last_errno())?.get() as u64;
+        Self::named("payload", root, processors)
     }
 
-    fn named(name: &str, root: OwnedFd) -> Result<Self, Errno> {
+    fn named(name: &str, root: OwnedFd, processors: u64) -> Result<Self, Errno> {
         mkdirat(&root, name, Mode::from_raw_mode(0o755))?;
         let folder = openat(&root, name, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         // The first that finds no memory takes all others along, as the launcher does with a container.
         put(&folder, "memory.oom.group", "1")?;
-        Ok(Self { root, folder })
+        Ok(Self {
+            root,
+            folder,
+            processors,
+        })
     }
 
     /// One for a program that is not the client's, and so adds nothing to what the client's used.
     pub fn beside(&self) -> Result<Self, Failure> {
         let root = self.root.try_clone().map_err(|_| kernel::last_errno());
-        root.and_then(|root| Self::named(BESIDE, root)).at(Step::Cgroup, BESIDE)
+        root.and_then(|root| Self::named(BESIDE, root, self.processors))
+            .at(Step::Cgroup, BESIDE)
     }
 
     /// Nothing is in it any more.
@@ -63,7 +71,9 @@ impl Payload {
             ("pids.max", machine.pids.to_string()),
             ("cpu.max", format!("{quota} {CPU_PERIOD_US}")),
         ];
-        let written = if has_no_more(machine.cpu_millis) {
+        // A quota of all that there is limits nothing; and the first one has the kernel patch its scheduler, which an emulator has to
+        // translate anew.
+        let written = if self.processors * 1_000 <= machine.cpu_millis {
             &limits[..2]
         } else {
             &limits[..]
@@ -100,11 +110,6 @@ impl Payload {
         let length = read(opened, &mut text)?;
         Ok(String::from_utf8_lossy(&text[..length]).into_owned())
     }
-}
-
-/// Then a quota limits nothing; and the first one has the kernel patch its scheduler, which an emulator has to translate anew.
-fn has_no_more(cpu_millis: u64) -> bool {
-    available_parallelism().is_ok_and(|processors| processors.get() as u64 * 1_000 <= cpu_millis)
 }
 
 fn put(folder: &OwnedFd, file: &str, value: &str) -> Result<(), Errno> {

@@ -95,6 +95,7 @@ fn until_over(mut process: Process) -> Result<(), Failure> {
         kernel::poll(&mut wanted, !process.restless(&outbox)).at(Step::Clone, "poll")?;
         process.advance(&wanted, turn, &mut outbox).map_err(|error| ours(&error))?;
         outbox.flush(say.as_fd()).at(Step::Clone, "pipe")?;
+        process.dismiss();
         end = end.or(hear_end(&hear, &mut said)?);
         if process.is_over() {
             break;

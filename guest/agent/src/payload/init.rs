@@ -6,7 +6,7 @@ use crate::planted::is_missing;
 use crate::rights;
 use caisson_frame::agent::failed::Step;
 use rustix::io::Errno;
-use rustix::net::{SendFlags, send};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::stdio::{dup2_stdin, stdin};
 use rustix::thread::{Uid, set_thread_res_uid};
 use std::os::fd::OwnedFd;
@@ -37,7 +37,18 @@ fn watch(ends: Ends, main: Child, last_uid: u32) -> Result<(), Errno> {
     }
     let status = reap_until(main.pid)?;
     end_everything_else()?;
-    send(stdin(), &status.to_ne_bytes(), SendFlags::NOSIGNAL).map(drop)
+    send(stdin(), &status.to_ne_bytes(), SendFlags::NOSIGNAL)?;
+    wait_for_leave()
+}
+
+/// With this process end namespaces and mounts, for which the client would wait if they were taken apart before the agent has told it.
+fn wait_for_leave() -> Result<(), Errno> {
+    loop {
+        match recv(stdin(), &mut [0; 1], RecvFlags::empty()) {
+            Err(Errno::INTR) => {}
+            over => return over.map(drop),
+        }
+    }
 }
 
 fn reap_until(main: i32) -> Result<i32, Errno> {
@@ -50,8 +61,8 @@ fn reap_until(main: i32) -> Result<i32, Errno> {
     }
 }
 
-/// The kernel would do it when this process ends, but only after it has taken the mounts apart, for which the client need not wait. No
-/// fork escapes the signal; whoever is orphaned becomes a child of this process: without children it is alone.
+/// The kernel would do it when this process ends, but that is only after the client was told. No fork escapes the signal; whoever is
+/// orphaned becomes a child of this process: without children it is alone.
 fn end_everything_else() -> Result<(), Errno> {
     match kernel::kill_all_others() {
         Ok(()) | Err(Errno::SRCH) => {}
