@@ -1,9 +1,11 @@
 // /bin/true in a microVM, by how much of the machine was ready, beside a bare QEMU that does less: no service, no jail, no disks, no program.
 
 import { readdir, readFile, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunSpec } from '../../client/sdk/model.js'
 import { resolveLimits } from '../../proto/limits.js'
+import { guest } from '../../test/harness/images.js'
 import { Instance } from '../../test/harness/instance.js'
 import { vmms } from '../../test/harness/machines.js'
 import { knownOffers } from '../../test/harness/offers.js'
@@ -16,7 +18,7 @@ import type { Measured } from '../result.js'
 import { median } from '../statistics.js'
 
 const mebibyte = 1 << 20
-const kernel = '/var/cache/caisson/guest/kernel'
+const kernel = join(guest, 'kernel')
 /** Of another shape than the one that waits from the start. */
 const otherBytes = 200 * mebibyte
 const outputBytes = 256 * mebibyte

@@ -5,13 +5,13 @@ import { mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { guest } from './images.js'
 
 const run = promisify(execFile)
 
 /** For Fixture.start; `args`: more of the instance's. */
 export async function hostileGuest(...args: string[]) {
   const folder = await mkdtemp(join(tmpdir(), 'caisson-hostile-'))
-  const guest = '/var/cache/caisson/guest'
   for (const name of await readdir(guest)) await symlink(join(guest, name), join(folder, name))
   const source = new URL('../../../test/harness/hostile/guest.c', import.meta.url).pathname
   await run('gcc', ['-static', '-O1', '-w', '-o', join(folder, 'agent'), source])

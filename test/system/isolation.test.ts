@@ -5,11 +5,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Caisson } from '../../client/sdk/caisson.js'
 import { CaissonError } from '../../client/sdk/error.js'
-import type { BackendOffer, Isolation, RunSpec } from '../../client/sdk/model.js'
+import type { Isolation, RunSpec } from '../../client/sdk/model.js'
 import { finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
 import { busybox } from '../harness/images.js'
-import { knownOffers } from '../harness/offers.js'
+import { machineOffer } from '../harness/offers.js'
 
 const nowhere = '/nonexistent/guest'
 const allowing = await Fixture.start({ args: ['--allow-emulation'] })
@@ -17,13 +17,8 @@ const strict = await Fixture.start()
 const without = await Fixture.start({ args: ['--allow-emulation', '--guest', nowhere] })
 
 const spec = (isolation: Isolation): RunSpec => ({ image: busybox, args: ['true'], isolation })
-const [emulated, refused, missing] = await Promise.all([allowing, strict, without].map(({ caisson }) => known(caisson)))
+const [emulated, refused, missing] = await Promise.all([allowing, strict, without].map(({ caisson }) => machineOffer(caisson)))
 const hasKvm = emulated?.accelerator === 'kvm'
-
-/** The worker's offer of microVMs, once it has tried. */
-async function known(caisson: Caisson): Promise<BackendOffer | undefined> {
-  return (await knownOffers(caisson)).find(({ backend }) => backend === 'microvm')
-}
 
 async function placementOf(caisson: Caisson, isolation: Isolation) {
   const { events, verdict } = await finish(caisson.run(spec(isolation)))

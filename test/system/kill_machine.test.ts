@@ -96,15 +96,17 @@ async function settle(): Promise<void> {
     assert.equal((await run(caisson, again)).verdict.outcome, 'EXITED')
 }
 
+/** At the most: three folders in each of v1's three controllers and in v2's tree; and what the launcher has open for it, as counted. */
+const ofAMachine = { cgroups: 3 * 4, descriptors: 10 }
+
 /** Of two kinds of machines one waits, or both: that depends on which had room when another was killed. What stays of each kill still adds up. */
 function withOneMoreMachine(held: Holdings): Holdings {
   const { launcher } = held.descriptors
-  const folders = 3 * 4
   return {
     ...held,
     vmms: held.vmms + 1,
-    cgroups: held.cgroups + folders,
-    descriptors: { ...held.descriptors, launcher: launcher + 10 },
+    cgroups: held.cgroups + ofAMachine.cgroups,
+    descriptors: { ...held.descriptors, launcher: launcher + ofAMachine.descriptors },
   }
 }
 

@@ -11,15 +11,15 @@ import { findInstallation } from '../../client/up/installation.js'
 import type { ReceiptWall, Statement } from '../../proto/receipt.js'
 import { begun, container, describeVerdict, type Finished, finish, run, sh } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
+import { guest } from '../harness/images.js'
 import { command } from '../harness/instance.js'
 import { digestOf } from '../harness/layout.js'
-import { knownOffers, noMachine } from '../harness/offers.js'
+import { machineOffer, noMachine } from '../harness/offers.js'
 
 const fixture = await Fixture.start({ args: ['--allow-emulation'] })
 const { caisson, instance } = fixture
 const installation = findInstallation()
 const fileDigest = (...path: string[]) => digestOf(readFileSync(join(...path)))
-const guest = '/var/cache/caisson/guest'
 const mebibyte = 1 << 20
 
 function tool(args: string[], input?: string | Buffer): { code: number | null; stdout: string; stderr: string } {
@@ -138,7 +138,7 @@ const hostKeepsPressure = () =>
 test('a microVM: also what booted it, and what it booted', { timeout: 120_000 }, async (t) => {
   const missing = await noMachine(caisson)
   if (missing) return t.skip(missing)
-  const offer = (await knownOffers(caisson)).find(({ backend }) => backend === 'microvm')
+  const offer = await machineOffer(caisson)
   const limits = { memoryBytes: 64 * mebibyte, pids: 20, diskBytes: 32 * mebibyte }
   const finished = await finish(caisson.run({ ...container({ args: ['true'], limits }), isolation: 'MICROVM_REQUIRED' }))
   const { predicate } = await statementOf(finished)

@@ -34,7 +34,7 @@ impl Labels {
         if !is_on() {
             return Self::default();
         }
-        match hindrance().map_or_else(hand_over, Err) {
+        match weakness().map_or_else(hand_over, Err) {
             Ok(()) => OURS,
             Err(why) => {
                 log::warning(&format!("AppArmor: {why}: sandboxes have no profile"));
@@ -50,6 +50,11 @@ pub fn is_on() -> bool {
 
 /// Why the profiles cannot be loaded or taken, although it is on.
 pub fn hindrance() -> Option<String> {
+    weakness().or_else(|| hand_to_parser(&["--version"], "").err())
+}
+
+/// What this process, or the kernel, lacks for it.
+fn weakness() -> Option<String> {
     if !Path::new(KERNELS_FOLDER).exists() {
         return Some(format!("{KERNELS_FOLDER} is missing (mount -t securityfs)"));
     }
@@ -60,8 +65,7 @@ pub fn hindrance() -> Option<String> {
     if !capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::MAC_ADMIN)) {
         return Some("loading profiles takes CAP_MAC_ADMIN".into());
     }
-    let version = parser(&["--version"], "").err();
-    version.map(|error| format!("{PARSER} (of the package apparmor): {error}"))
+    None
 }
 
 /// A profile may be in the mode of that name.
@@ -72,12 +76,16 @@ fn is_unconfined(label: &str) -> bool {
 
 /// Loaded anew each time: they may be another version's.
 fn hand_over() -> Result<(), String> {
-    let output = parser(&["--replace", "--skip-cache", "--quiet"], PROFILES).map_err(|error| format!("{PARSER}: {error}"))?;
+    let output = hand_to_parser(&["--replace", "--skip-cache", "--quiet"], PROFILES)?;
     if output.status.success() {
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
     Err(format!("{PARSER}: {}", words.trim()))
+}
+
+fn hand_to_parser(words: &[&str], input: &str) -> Result<Output, String> {
+    parser(words, input).map_err(|error| format!("{PARSER} (of the package apparmor): {error}"))
 }
 
 fn parser(words: &[&str], input: &str) -> io::Result<Output> {

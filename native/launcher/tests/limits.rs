@@ -51,7 +51,7 @@ fn wall_time() {
     assert_eq!((reason, end), (Some(StopReason::WallTime), Some(End::Signal(9))));
     let wall = Duration::from_micros(finished.wall_us.expect("measured"));
     assert!(
-        wall >= Duration::from_millis(300) && wall < Duration::from_millis(400),
+        wall >= Duration::from_millis(300) && wall < Duration::from_secs(10),
         "{wall:?}"
     );
 }
@@ -157,7 +157,7 @@ fn the_first_reason_wins() {
     let (mut conversation, prepared) = Conversation::prepared(&launcher);
     let mut agent = Agent::connect(&prepared.channel_path);
     conversation.start(Start {
-        wall_ms: 200,
+        wall_ms: 2_000,
         ..start(&layers)
     });
     agent.shell("sleep 60");
@@ -165,7 +165,8 @@ fn the_first_reason_wins() {
     conversation.stop(StopReason::Cancel);
     conversation.stop(StopReason::Output);
     assert_eq!(conversation.stopped(), StopReason::Cancel);
-    std::thread::sleep(Duration::from_millis(300));
+    // Its wall time passes too.
+    std::thread::sleep(Duration::from_millis(2_000));
     assert_eq!(agent.finish().1, Some(End::Signal(9)));
     assert_eq!(conversation.finish().reason(), StopReason::Cancel);
 }

@@ -65,21 +65,18 @@ impl Payload {
     }
 
     pub fn limit(&self, machine: &Machine) -> Result<(), Failure> {
-        let quota = machine.cpu_millis.saturating_mul(CPU_PERIOD_US) / 1_000;
-        let limits = [
+        let mut limits = vec![
             ("memory.max", machine.memory_bytes.to_string()),
             ("pids.max", machine.pids.to_string()),
-            ("cpu.max", format!("{quota} {CPU_PERIOD_US}")),
         ];
         // A quota of all that there is limits nothing; and the first one has the kernel patch its scheduler, which an emulator has to
         // translate anew.
-        let written = if self.processors * 1_000 <= machine.cpu_millis {
-            &limits[..2]
-        } else {
-            &limits[..]
-        };
-        for (file, value) in written {
-            put(&self.folder, file, value).at(Step::Cgroup, format_args!("write {file}"))?;
+        if self.processors * 1_000 > machine.cpu_millis {
+            let quota = machine.cpu_millis.saturating_mul(CPU_PERIOD_US) / 1_000;
+            limits.push(("cpu.max", format!("{quota} {CPU_PERIOD_US}")));
+        }
+        for (file, value) in limits {
+            put(&self.folder, file, &value).at(Step::Cgroup, format_args!("write {file}"))?;
         }
         Ok(())
     }

@@ -171,7 +171,8 @@ fn what_the_program_leaves_behind_ends_with_it() {
 
 #[test]
 fn orphans_are_reaped() {
-    let script = "i=0; while [ $i -lt 300 ]; do (sh -c 'exit 0' & ) ; i=$((i+1)); done; sleep 0.3; ps -o stat | grep -c Z";
+    let script = "i=0; while [ $i -lt 300 ]; do (sh -c 'exit 0' & ) ; i=$((i+1)); done
+        i=0; while ps -o stat | grep -q Z && [ $i -lt 100 ]; do sleep 0.1; i=$((i+1)); done; ps -o stat | grep -c Z";
     assert_eq!(Sandbox::with_pids_limit(64).sh(script).out(), "0\n");
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// As long as an idle launcher keeps them, and a little.
 const SPARE_DISKS: Duration = Duration::from_millis(4_500);
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Traces {
     pub cgroups: Vec<PathBuf>,
     pub channels: usize,
@@ -50,7 +50,9 @@ impl Traces {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let now = Self::of(launcher);
-            if now == *wanted {
+            // Fewer where a spare disk was still kept before.
+            let disks = now.loops <= wanted.loops && now.descriptors <= wanted.descriptors;
+            if disks && (&now.cgroups, now.channels, now.processes) == (&wanted.cgroups, wanted.channels, wanted.processes) {
                 return;
             }
             assert!(Instant::now() < deadline, "left: {now:?}, before: {wanted:?}");
