@@ -56,6 +56,9 @@ const hasNotStarted: Stage[] = ['its template is made', 'it is restored']
 const [stageNames, victimNames] = [Object.keys(stages) as Stage[], Object.keys(victims) as (keyof typeof victims)[]]
 const at = <T>(list: T[], index: number): T => list[index % list.length] as T
 
+/** At the most: three folders in each of v1's three controllers and in v2's tree; and what the launcher has open for it, as counted. */
+const ofAMachine = { cgroups: 3 * 4, descriptors: 10 }
+
 await knownOffers(caisson)
 await settle()
 const before = withOneMoreMachine(await holdings(instance))
@@ -95,9 +98,6 @@ async function settle(): Promise<void> {
   ])
     assert.equal((await run(caisson, again)).verdict.outcome, 'EXITED')
 }
-
-/** At the most: three folders in each of v1's three controllers and in v2's tree; and what the launcher has open for it, as counted. */
-const ofAMachine = { cgroups: 3 * 4, descriptors: 10 }
 
 /** Of two kinds of machines one waits, or both: that depends on which had room when another was killed. What stays of each kill still adds up. */
 function withOneMoreMachine(held: Holdings): Holdings {

@@ -111,9 +111,14 @@ impl Machine {
     pub fn wall(&self) -> Result<Wall, Failure> {
         let Launcher { observer, guest, .. } = self.launcher;
         let files = guest.files()?;
+        let seen = observer.wall(&self.process, &self.uids, &files.agent_digest);
         Ok(Wall {
             machine: Some(files.wall()?),
-            ..observer.wall(&self.process, &self.uids, &files.agent_digest)?
+            ..seen.map_err(|failure| match Errno::from_raw_os_error(failure.errno) {
+                // A process that has ended has no namespaces any more.
+                Errno::NOENT | Errno::SRCH => self.early_end(),
+                _ => failure,
+            })?
         })
     }
 
@@ -143,6 +148,14 @@ impl Machine {
             return spec::refuse(format_args!("tell.state: the machine is not to become a template"));
         };
         dup(&draft.state).at(Step::Template)
+    }
+
+    fn early_end(&self) -> Failure {
+        Failure {
+            step: Step::Vmm,
+            subject: format!("ended: {}", self.last_words()),
+            errno: Errno::IO.raw_os_error(),
+        }
     }
 
     fn last_words(&self) -> String {
@@ -287,6 +300,6 @@ impl Walls for Machine {
 
     /// One that ends before its run began has something to say, and nobody else hears it.
     fn explain_early_end(&self) -> Result<(), Failure> {
-        Err(Errno::IO).about(Step::Vmm, format_args!("ended: {}", self.last_words()))
+        Err(self.early_end())
     }
 }

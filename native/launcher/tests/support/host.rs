@@ -6,7 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// As long as an idle launcher keeps them, and a little.
-const SPARE_DISKS: Duration = Duration::from_millis(4_500);
+const SPARE_DISKS: Duration = Duration::from_millis(5_000);
 
 #[derive(Debug)]
 pub struct Traces {
@@ -15,19 +15,31 @@ pub struct Traces {
     pub loops: usize,
     pub processes: usize,
     pub descriptors: usize,
+    /// What each leads to, for who reads of one too many.
+    pub open: Vec<String>,
 }
 
 impl Traces {
     pub fn of(launcher: &Launcher) -> Self {
         let channels = fs::read_dir(launcher.run_folder().join("channels")).map_or(0, Iterator::count);
-        let descriptors = fs::read_dir(format!("/proc/{}/fd", launcher.pid())).map_or(0, Iterator::count);
+        let descriptors = fs::read_dir(format!("/proc/{}/fd", launcher.pid()))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let targets = descriptors.map(|entry| fs::read_link(entry.path()).unwrap_or_default());
+        let open: Vec<_> = targets.map(|path| path.to_string_lossy().into_owned()).collect();
         Self {
             cgroups: sandboxes(&launcher.name),
             channels,
             loops: loops(launcher),
             processes: children(launcher.pid()),
-            descriptors,
+            descriptors: open.len(),
+            open,
         }
+    }
+
+    fn counts(&self) -> (&[PathBuf], [usize; 4]) {
+        (&self.cgroups, [self.channels, self.loops, self.processes, self.descriptors])
     }
 
     /// Without any sandbox.
@@ -50,9 +62,7 @@ impl Traces {
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let now = Self::of(launcher);
-            // Fewer where a spare disk was still kept before.
-            let disks = now.loops <= wanted.loops && now.descriptors <= wanted.descriptors;
-            if disks && (&now.cgroups, now.channels, now.processes) == (&wanted.cgroups, wanted.channels, wanted.processes) {
+            if now.counts() == wanted.counts() {
                 return;
             }
             assert!(Instant::now() < deadline, "left: {now:?}, before: {wanted:?}");
