@@ -1,7 +1,7 @@
 // One all-in-one service on this host: its name, its folders and who owns them.
 
-import { chmod, chown, lstat, mkdir, readdir, readFile, realpath, rm, rmdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { chmod, chown, lstat, mkdir, readdir, readFile, realpath, rm, rmdir, stat } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
 import { lockName } from './lock.js'
 
 export interface User {
@@ -42,6 +42,7 @@ const namePattern = /^(?!-|uids$)[a-z0-9-]{1,32}$/
 
 export async function makeInstance(name: string, stateFolder: string, users: Users): Promise<Instance> {
   if (!namePattern.test(name)) throw new Error(`--name ${name}: 1 to 32 characters of [a-z0-9-], not "uids"`)
+  await expectOpenWay(stateFolder)
   await mkdir(stateFolder, { recursive: true, mode: 0o755 })
   const state = await realpath(stateFolder)
   const runtime = join('/run/caisson', name)
@@ -67,6 +68,18 @@ export async function makeInstance(name: string, stateFolder: string, users: Use
   await ownFolder(instance.images, users.worker, 0o700)
   await ownFolder(instance.worker, users.worker, 0o700)
   return instance
+}
+
+/** Its users would each say in words of their own that they cannot come in. */
+export async function expectOpenWay(stateFolder: string): Promise<void> {
+  const path = resolve(stateFolder)
+  for (let folder = dirname(path); folder !== '/'; folder = dirname(folder)) {
+    const { mode } = (await stat(folder).catch(() => undefined)) ?? { mode: 0o755 }
+    if ((mode & 0o011) === 0)
+      throw new Error(
+        `--state ${path}: only the owner of ${folder} may enter it, and the users of the service have to (chmod o+x)`,
+      )
+  }
 }
 
 /** What is there already and is no folder is somebody's mistake, or attack; and what another user filled its new owner could not read. */
