@@ -62,12 +62,14 @@ pub struct Hidden {
     pub devices: OwnedFd,
     /// /sys/block, where it can be written to.
     pub disks: OwnedFd,
+    /// /sys/fs/ext4, likewise.
+    pub file_systems: OwnedFd,
 }
 
 pub fn enter_root() -> Result<Hidden, AgentError> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
     let hidden = |path: &str| openat(CWD, path, flags, Mode::empty()).boot(path);
-    let (devices, disks) = (hidden("/dev")?, hidden("/sys/block")?);
+    let (devices, disks, file_systems) = (hidden("/dev")?, hidden("/sys/block")?, hidden("/sys/fs/ext4")?);
     umask(Mode::empty());
     mount("tmpfs", "/root", "tmpfs", MountFlags::NOSUID, c"mode=755,size=1m").boot("root")?;
     furnish().boot("furnish root")?;
@@ -78,7 +80,11 @@ pub fn enter_root() -> Result<Hidden, AgentError> {
     mount_in_root()?;
     lift_limits().boot("limits of the machine")?;
     loopback_up().boot("loopback")?;
-    Ok(Hidden { devices, disks })
+    Ok(Hidden {
+        devices,
+        disks,
+        file_systems,
+    })
 }
 
 fn furnish() -> Result<(), Errno> {

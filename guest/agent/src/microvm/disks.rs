@@ -5,10 +5,10 @@ use crate::payload::ROOT;
 use crate::session::AgentError;
 use caisson_frame::agent::{Counters, Mount, failed::Step};
 use rustix::fs::{
-    CWD, FallocateFlags, Gid, Mode, OFlags, StatVfs, Uid, XattrFlags, fallocate, fchmod, fchown, fgetxattr, flistxattr,
-    fsetxattr, fstat, mkdirat, openat, readlinkat, statvfs,
+    CWD, Gid, Mode, OFlags, StatVfs, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, mkdirat, openat,
+    readlinkat, statvfs,
 };
-use rustix::io::Errno;
+use rustix::io::{Errno, write};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{chdir, fchdir};
 use std::collections::BTreeMap;
@@ -77,29 +77,34 @@ pub fn mount_root(hidden: &Hidden, disks: &[String], wanted: &Mount) -> Result<(
         );
         mount(name, &point, "squashfs", flags, None).at(Step::Root, format_args!("mount layer {layer}"))?;
     }
-    mount_scratch(scratch, wanted.disk_bytes)?;
+    mount_scratch(hidden, scratch, wanted.disk_bytes)?;
     dress_upper(wanted.layers).at(Step::Root, "dress upper folder")?;
     mount_overlay(&lowers(wanted.layers), "scratch")
 }
 
-fn mount_scratch(device: &str, bytes: u64) -> Result<(), Failure> {
+fn mount_scratch(hidden: &Hidden, device: &str, bytes: u64) -> Result<(), Failure> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOATIME;
     mount(device, SCRATCH, "ext4", flags, c"noinit_itable,nobarrier,noauto_da_alloc").at(Step::Root, "mount scratch disk")?;
     for (name, mode) in [("upper", 0o755), ("work", 0o700)] {
         mkdirat(CWD, format!("{SCRATCH}/{name}"), Mode::from_raw_mode(mode)).at(Step::Root, name)?;
     }
-    load_down(bytes).at(Step::Root, "ballast")
+    reserve(hidden, device, bytes).at(Step::Root, "reserve the excess")
 }
 
-/// What is left is exactly what was asked for.
-fn load_down(bytes: u64) -> Result<(), Errno> {
-    let excess = free(&statvfs(SCRATCH)?).saturating_sub(bytes.saturating_add(OVERHEAD_BYTES));
-    let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
-    let ballast = openat(CWD, format!("{SCRATCH}/ballast"), flags, Mode::from_raw_mode(0o600))?;
-    if excess > 0 {
-        fallocate(&ballast, FallocateFlags::empty(), 0, excess)?;
-    }
-    Ok(())
+/// What is left is exactly what was asked for. ext4 keeps some blocks for itself, and can be told to keep more: in a guest that takes less
+/// than a file in the way, which the host leaves in a container's.
+fn reserve(hidden: &Hidden, device: &str, bytes: u64) -> Result<(), Errno> {
+    let state = statvfs(SCRATCH)?;
+    let excess = free(&state).saturating_sub(bytes.saturating_add(OVERHEAD_BYTES)) / state.f_frsize;
+    let kept = state.f_bfree - state.f_bavail;
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = openat(
+        &hidden.file_systems,
+        format!("{device}/reserved_clusters"),
+        flags,
+        Mode::empty(),
+    )?;
+    write(file, (kept + excess).to_string().as_bytes()).map(drop)
 }
 
 fn free(state: &StatVfs) -> u64 {
@@ -164,11 +169,9 @@ pub fn mount_overlay(lowers: &str, writable: &str) -> Result<(), Failure> {
 }
 
 pub fn measure(counters: &mut Counters) {
-    let (Ok(state), Ok(ballast)) = (statvfs(SCRATCH), std::fs::metadata(format!("{SCRATCH}/ballast"))) else {
-        return;
-    };
+    let Ok(state) = statvfs(SCRATCH) else { return };
     let available = free(&state);
-    let usable = (state.f_blocks - (state.f_bfree - state.f_bavail)) * state.f_frsize - ballast.len();
+    let usable = (state.f_blocks - (state.f_bfree - state.f_bavail)) * state.f_frsize;
     counters.disk_used_bytes = Some(usable.saturating_sub(available));
     let asked = usable.saturating_sub(OVERHEAD_BYTES);
     counters.disk_full = available < OVERHEAD_BYTES + FULL_BYTES.min(asked / FULL_PART) || state.f_favail == 0;
