@@ -65,8 +65,10 @@ describe('Redis', () => {
     await untilState(client, runId, State.RUNNING)
     // Nothing that waited for Redis would be answered in here.
     await system.redis.restart(async () => {
+      const started = performance.now()
       await assert.rejects(client.submit({ spec: spec('echo') }), failsWith(status.UNAVAILABLE, 'REDIS_UNREACHABLE'))
       await assert.rejects(client.get({ runId }), failsWith(status.UNAVAILABLE, 'REDIS_UNREACHABLE'))
+      assert.ok(performance.now() - started < 1_000)
       assert.deepEqual(await checkHealth(system.control.port), {
         status: 'NOT_SERVING',
       })

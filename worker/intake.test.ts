@@ -36,6 +36,7 @@ test('a launcher that dies takes its runs with it; the next one is found', async
   while (!world.host.pool.problem) await delay(5)
   const later = await world.submit({ args: ['exit', '7'] })
   await delay(300)
+  assert.ok(world.host.pool.problem)
   assert.equal((await world.record(later)).state, State.QUEUED)
   await world.launcher.listen()
   assert.equal((await world.end(later)).verdict.exitCode, 7)

@@ -137,8 +137,7 @@ describe('a program is stopped', () => {
     const since = performance.now()
     await world.submissions.cancel(runId)
     assert.deepEqual(outcomes(await world.end(runId)), ['CANCELLED', 'CANCELLED', 'STARTED'])
-    // Its wall time would be a minute.
-    assert.ok(performance.now() - since < 20_000)
+    assert.ok(performance.now() - since < 4000)
   })
 })
 

@@ -8,7 +8,7 @@ import { resolveLimits } from '../../proto/limits.js'
 import { guest } from '../../test/harness/images.js'
 import { Instance } from '../../test/harness/instance.js'
 import { vmms } from '../../test/harness/machines.js'
-import { knownOffers } from '../../test/harness/offers.js'
+import { machineOffer } from '../../test/harness/offers.js'
 import { LauncherConnection } from '../../worker/sandbox/launcher.js'
 import { guestMemory, shapeOf } from '../../worker/sandbox/shape.js'
 import type { Accelerator } from '../../worker/sandbox/vmm.js'
@@ -64,7 +64,7 @@ export const machines: Row = {
 
 async function start(...args: string[]): Promise<Instance> {
   const instance = await Instance.start({ args: ['--allow-emulation', ...args] })
-  const offer = (await knownOffers(instance.caisson)).find(({ backend }) => backend === 'microvm')
+  const offer = await machineOffer(instance.caisson)
   if (offer?.unavailable !== '') throw new Error(`no microVM: ${offer?.unavailable}`)
   return instance
 }
@@ -77,7 +77,7 @@ async function bareMachine(instance: Instance): Promise<BareMachine> {
   const initramfs = `${folder}/${names[targets.findIndex((target) => target.startsWith('/memfd:initramfs'))]}`
   using launcher = await LauncherConnection.connect(`/run/caisson/${instance.name}/launcher.sock`)
   const { tscKhz, acpi } = await launcher.ask({ describeGuest: {} }, 'guestDescribed')
-  const offer = (await knownOffers(instance.caisson)).find(({ backend }) => backend === 'microvm')
+  const offer = await machineOffer(instance.caisson)
   const accelerator = offer?.accelerator as Accelerator
   return BareMachine.make(kernel, initramfs, {
     ...shapeOf(resolveLimits({}, {}), 1),

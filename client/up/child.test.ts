@@ -28,7 +28,8 @@ const alive = (pid: number | undefined) => {
 }
 
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await sleep(10)
+  for (let i = 0; i < 500 && !condition(); i++) await sleep(10)
+  assert.ok(condition())
 }
 
 test('it is ready when it says so, and its lines are passed on', async () => {

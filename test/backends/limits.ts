@@ -47,7 +47,7 @@ export const limits: Case[] = [
     expect: (finished) => {
       expectVerdict(finished, { outcome: 'WALL_TIMEOUT' })
       const { cpuUserUs = 0, cpuSystemUs = 0 } = finished.verdict.usage
-      assert.ok(cpuUserUs + cpuSystemUs < 0.65 * (finished.verdict.usage.wallUs ?? 0), describeVerdict(finished))
+      assert.ok(cpuUserUs + cpuSystemUs < 1_300_000, describeVerdict(finished))
     },
   },
   {
@@ -185,7 +185,7 @@ export const limits: Case[] = [
   },
   {
     name: 'a zombie factory: orphans are reaped, so the limit of processes is not reached',
-    spec: { args: sh('i=0; while [ $i -lt 300 ]; do (true &); i=$((i+1)); done; sleep 1; ps | wc -l'), limits: { pids: 30 } },
+    spec: { args: sh('i=0; while [ $i -lt 300 ]; do (true &); i=$((i+1)); done; sleep 0.2; ps | wc -l'), limits: { pids: 30 } },
     expect: (finished) => {
       exited(finished)
       assert.ok(Number(finished.stdout) < 12, finished.stdout.toString())

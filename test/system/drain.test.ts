@@ -35,7 +35,7 @@ test('a second SIGTERM stops at once, and says so of what it stopped', { timeout
   // Two at once would be one.
   await until('it drains', 10_000, async () => (await caisson.workers()).some(({ draining }) => draining))
   process.kill(worker, 'SIGTERM')
-  await until('the worker is gone', 20_000, () => !isAlive(worker))
+  await until('the worker is gone', 5000, () => !isAlive(worker))
   const { verdict } = await finish(caisson.watch(runId))
   assert.equal(verdict.outcome, 'WORKER_LOST')
   assert.notEqual(verdict.effect, 'COMPLETED')

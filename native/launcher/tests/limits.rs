@@ -51,7 +51,7 @@ fn wall_time() {
     assert_eq!((reason, end), (Some(StopReason::WallTime), Some(End::Signal(9))));
     let wall = Duration::from_micros(finished.wall_us.expect("measured"));
     assert!(
-        wall >= Duration::from_millis(300) && wall < Duration::from_secs(10),
+        wall >= Duration::from_millis(300) && wall < Duration::from_millis(400),
         "{wall:?}"
     );
 }
