@@ -88,6 +88,18 @@ test('a consumer that does not wait for more holds one page', async () => {
   await Promise.all(slow.map((follower) => follower.return()))
 })
 
+test('small entries before large ones: a page is no larger for them', async () => {
+  for (let i = 0; i < 3; i++) await add('growing', i)
+  const slow = Array.from({ length: 20 }, () => tail.follow('growing', '0', new AbortController().signal))
+  for (const follower of slow) await follower.next()
+  const large = 'x'.repeat(256 << 10)
+  for (let i = 0; i < 64; i++) await add('growing', large)
+  let held = 0
+  for (const follower of slow) held += (await follower.next()).value?.length ?? 0
+  assert.ok(held <= 20 * 4, `${held} entries of 256 KiB are held`)
+  for (const follower of slow) await follower.return()
+})
+
 test('the signal ends a follower that waits', async () => {
   const leave = new AbortController()
   const following = tail.follow('nothing', '0', leave.signal).next()

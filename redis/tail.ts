@@ -34,7 +34,8 @@ type Streams = [key: Buffer, entries: [id: Buffer, fields: Buffer[]][]][]
 const heldBytes = 16 << 20
 const leastPageBytes = 128 << 10
 const mostPageBytes = 1 << 20
-const mostPageEntries = 64
+/** Of all pages together: the size of the last entries does not tell that of the next, which may be the largest, of 256 KiB. */
+const heldEntries = 64
 /** A blocked XREAD returns after this long, so that a connection that died without a word is noticed. */
 const blockMs = 5_000
 /** Without any answer for this long, the connection is made anew. */
@@ -88,7 +89,11 @@ export class StreamTail {
     let bytes = 0
     for (const { fields } of entries) for (const value of fields.values()) bytes += value.length + 64
     const pageBytes = Math.min(Math.max(heldBytes / this.#followers, leastPageBytes), mostPageBytes)
-    return Math.min(Math.max(Math.floor((pageBytes * entries.length) / bytes), 1), mostPageEntries)
+    return Math.max(Math.floor((pageBytes * entries.length) / bytes), 1)
+  }
+
+  #mostPageEntries(): number {
+    return Math.ceil(heldEntries / this.#followers)
   }
 
   #next(key: string, afterId: string, count: number, signal: AbortSignal): Promise<Entry[]> {
@@ -135,7 +140,7 @@ export class StreamTail {
   async #read(): Promise<void> {
     const { ahead, behind } = places(this.#waiters)
     for (const [waiter, front] of behind) void this.#catchUp(waiter, front)
-    const count = Math.min(...ahead.map((waiter) => waiter.count), Math.ceil(mostPageEntries / ahead.length))
+    const count = Math.min(...ahead.map((waiter) => waiter.count), this.#mostPageEntries())
     this.#late = false
     this.#reading = true
     try {
@@ -150,7 +155,8 @@ export class StreamTail {
   async #catchUp(waiter: Waiter, front: string): Promise<void> {
     this.#waiters.delete(waiter)
     try {
-      const streams = await this.reader.xreadBuffer('COUNT', waiter.count, 'STREAMS', waiter.key, waiter.afterId)
+      const count = Math.min(waiter.count, this.#mostPageEntries())
+      const streams = await this.reader.xreadBuffer('COUNT', count, 'STREAMS', waiter.key, waiter.afterId)
       if (streams) return deliver([waiter], streams)
       // Removed meanwhile: nothing is left for it but what is to come.
       waiter.afterId = front
