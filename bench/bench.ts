@@ -25,7 +25,11 @@ export class Bench implements AsyncDisposable {
   /** Milliseconds by who took them, for the chart. */
   readonly latencies = new Map<string, number[]>()
 
-  constructor(readonly samples: number) {}
+  /** `guest`: the folder whose kernel microVMs boot. */
+  constructor(
+    readonly samples: number,
+    readonly guest: string,
+  ) {}
 
   /** `caisson up` as it comes, up for some seconds: it has tried out what it can boot. */
   instance(): Promise<Instance> {

@@ -5,6 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { guest } from '../test/harness/images.js'
 import { Bench, type Row } from './bench.js'
 import { chart } from './chart.js'
 import { judge, type Result } from './result.js'
@@ -41,12 +42,13 @@ const rows: Row[] = [
 interface Flags {
   only?: string
   samples: number
+  guest: string
 }
 
-async function main({ only, samples }: Flags): Promise<void> {
+async function main({ only, samples, guest }: Flags): Promise<void> {
   const chosen = rows.filter(({ ids }) => only === undefined || ids.includes(only))
   if (chosen.length === 0) throw new Error(`no row "${only}"; there are ${rows.flatMap(({ ids }) => ids).join(', ')}`)
-  await using bench = new Bench(samples)
+  await using bench = new Bench(samples, guest)
   const results: Result[] = []
   for (const row of chosen) {
     bench.say(row.ids.join(', '))
@@ -85,5 +87,6 @@ const program = new Command('bench')
   .description('Measures Caisson beside its peers; needs root and a quiet machine.')
   .option('--only <id>', 'one row, and those that are measured with it')
   .option('--samples <n>', 'behind each median; fewer than 50 are for a quick look', parseSamples, 50)
+  .option('--guest <folder>', 'whose kernel microVMs boot, as that of caisson up', guest)
   .action((flags: Flags) => main(flags))
 await program.parseAsync()

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { RunSpec } from '../../client/sdk/model.js'
 import { resolveLimits } from '../../proto/limits.js'
-import { guest } from '../../test/harness/images.js'
 import { Instance } from '../../test/harness/instance.js'
 import { vmms } from '../../test/harness/machines.js'
 import { machineOffer } from '../../test/harness/offers.js'
@@ -18,7 +17,6 @@ import type { Measured } from '../result.js'
 import { median } from '../statistics.js'
 
 const mebibyte = 1 << 20
-const kernel = join(guest, 'kernel')
 /** Of another shape than the one that waits from the start. */
 const otherBytes = 200 * mebibyte
 const outputBytes = 256 * mebibyte
@@ -35,9 +33,10 @@ export const machines: Row = {
   async measure(bench: Bench) {
     const samples = Math.min(bench.samples, mostSamples)
     const rows: Measured[] = []
-    const instance = await start()
+    const { guest } = bench
+    const instance = await start(guest)
     try {
-      const bare = await bareMachine(instance)
+      const bare = await bareMachine(instance, guest)
       await using usual = bare
       const restored = { name: 'bare restore to ping', value: await medianOf(samples, () => usual.restore()) }
       const booted = { name: 'bare cold boot to ping', value: await medianOf(samples, () => usual.coldBoot()) }
@@ -51,9 +50,9 @@ export const machines: Row = {
       })
       // Room for both templates, and for the one machine that always waits.
       const room = guestMemory(256 * mebibyte) + guestMemory(otherBytes) + 65 * mebibyte
-      const empty = await inAnother(room, samples)
+      const empty = await inAnother(guest, room, samples)
       rows.push({ id: 'vm-empty', unit: 'ms', value: empty, peer: restored, goal: { ratioAtMost: 5 } })
-      rows.push({ id: 'vm-cold', unit: 'ms', value: await inAnother(0, samples), peer: booted, goal: { ratioAtMost: 1.3 } })
+      rows.push({ id: 'vm-cold', unit: 'ms', value: await inAnother(guest, 0, samples), peer: booted, goal: { ratioAtMost: 1.3 } })
       rows.push(await output(instance), ...(await memory(instance)))
       return rows
     } finally {
@@ -62,15 +61,15 @@ export const machines: Row = {
   },
 }
 
-async function start(...args: string[]): Promise<Instance> {
-  const instance = await Instance.start({ args: ['--allow-emulation', ...args] })
+async function start(guest: string, ...args: string[]): Promise<Instance> {
+  const instance = await Instance.start({ args: ['--allow-emulation', '--guest', guest, ...args] })
   const offer = await machineOffer(instance.caisson)
   if (offer?.unavailable !== '') throw new Error(`no microVM: ${offer?.unavailable}`)
   return instance
 }
 
 /** Of the same shape, with what the launcher of `instance` boots. */
-async function bareMachine(instance: Instance): Promise<BareMachine> {
+async function bareMachine(instance: Instance, guest: string): Promise<BareMachine> {
   const folder = `/proc/${await instance.pid('launcher')}/fd`
   const names = await readdir(folder)
   const targets = await Promise.all(names.map((name) => readlink(`${folder}/${name}`).catch(() => '')))
@@ -79,7 +78,7 @@ async function bareMachine(instance: Instance): Promise<BareMachine> {
   const { tscKhz, acpi } = await launcher.ask({ describeGuest: {} }, 'guestDescribed')
   const offer = await machineOffer(instance.caisson)
   const accelerator = offer?.accelerator as Accelerator
-  return BareMachine.make(kernel, initramfs, {
+  return BareMachine.make(join(guest, 'kernel'), initramfs, {
     ...shapeOf(resolveLimits({}, {}), 1),
     accelerator,
     tscKhz: tscKhz ?? 0,
@@ -113,8 +112,8 @@ function withoutImage(instance: Instance, samples: number): Promise<number> {
 }
 
 /** In an instance whose machines have no more memory than this. */
-async function inAnother(machineMemoryBytes: number, samples: number): Promise<number> {
-  const instance = await start('--machine-memory-bytes', String(machineMemoryBytes))
+async function inAnother(guest: string, machineMemoryBytes: number, samples: number): Promise<number> {
+  const instance = await start(guest, '--machine-memory-bytes', String(machineMemoryBytes))
   try {
     await runTrue(instance, other)
     return await medianOf(samples, () => runTrue(instance, other))

@@ -17,9 +17,9 @@ const patienceMs = 300_000
 
 export const manyMachines: Row = {
   ids: ['vm-many'],
-  async measure() {
+  async measure({ guest }) {
     const pool = ['--pool', String(count), '--cpu-millis', String(2000 * count)]
-    const instance = await Instance.start({ args: ['--allow-emulation', ...room, ...pool] })
+    const instance = await Instance.start({ args: ['--allow-emulation', '--guest', guest, ...room, ...pool] })
     try {
       await knownOffers(instance.caisson)
       const spec = { ...trueSpec, isolation: 'MICROVM_REQUIRED', args: ['/bin/sleep', '3600'] } as const
