@@ -52,7 +52,13 @@ export const machines: Row = {
       const room = guestMemory(256 * mebibyte) + guestMemory(otherBytes) + 65 * mebibyte
       const empty = await inAnother(guest, room, samples)
       rows.push({ id: 'vm-empty', unit: 'ms', value: empty, peer: restored, goal: { ratioAtMost: 5 } })
-      rows.push({ id: 'vm-cold', unit: 'ms', value: await inAnother(guest, 0, samples), peer: booted, goal: { ratioAtMost: 1.3 } })
+      rows.push({
+        id: 'vm-cold',
+        unit: 'ms',
+        value: await inAnother(guest, 0, samples),
+        peer: booted,
+        goal: { ratioAtMost: 1.3 },
+      })
       rows.push(await output(instance), ...(await memory(instance)))
       return rows
     } finally {
