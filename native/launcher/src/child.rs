@@ -2,78 +2,30 @@
 //! here allocates, and what goes wrong is reported as three numbers.
 use crate::labels;
 use crate::namespaces::loopback_up;
+use crate::plan::{Confinement, Executable, FIRST_DESCRIPTOR, Plan};
 use crate::planted::{self, is_missing};
 use crate::privileges;
-use crate::roots::Root;
 use crate::spec::MAX_LISTED;
 use crate::step::Step;
 use crate::sys;
-use caisson_seccomp::Instruction;
+use crate::text::Text;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read, write};
-use rustix::mount::{MountFlags, UnmountFlags, mount, mount_bind_recursive, unmount};
+use rustix::mount::{UnmountFlags, mount, mount_bind_recursive, unmount};
 use rustix::process::{
-    DumpableBehavior, Resource, Rlimit, Signal, chdir, pivot_root, set_dumpable_behavior, set_parent_process_death_signal,
-    setrlimit,
+    DumpableBehavior, Rlimit, Signal, chdir, pivot_root, set_dumpable_behavior, set_parent_process_death_signal, setrlimit,
 };
-use rustix::thread::{
-    CapabilitySet, Gid, Uid, UnshareFlags, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
-};
+use rustix::thread::{Gid, Uid, UnshareFlags, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 use rustix::time::{ClockId, clock_gettime};
 use std::convert::Infallible;
-use std::ffi::{CStr, c_char};
+use std::ffi::CStr;
 use std::fmt::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-/// Inherited descriptors begin here.
-pub const FIRST_DESCRIPTOR: RawFd = 3;
 /// Beyond all that are placed.
 const OUT_OF_THE_WAY: RawFd = FIRST_DESCRIPTOR + MAX_DESCRIPTORS as RawFd;
 /// Layers to be listed or folded, or a VMM's disks; other files of theirs; program, fence and parent.
 const MAX_DESCRIPTORS: usize = MAX_LISTED + 16;
-
-/// Everything the child needs, made before the clone.
-pub struct Plan<'a> {
-    pub root: &'a Root,
-    pub mounts: &'a [Mount],
-    /// They become 3, 4, …
-    pub descriptors: &'a [BorrowedFd<'a>],
-    pub program: Executable<'a>,
-    /// Ended by a null pointer.
-    pub args: &'a [*const c_char],
-    pub confinement: Option<Confinement<'a>>,
-    /// Which of the descriptors becomes its stderr; otherwise nobody hears it.
-    pub errors: Option<RawFd>,
-}
-
-impl Plan<'_> {
-    fn fence(&self) -> Option<BorrowedFd<'_>> {
-        self.root.fence.as_ref()?.rules()
-    }
-}
-
-#[derive(Clone, Copy)]
-pub enum Executable<'a> {
-    /// Needs no file in the root.
-    Open(BorrowedFd<'a>),
-    /// A file of the root, by which the program finds its others.
-    Inside(&'a CStr),
-}
-
-/// What helpers and VMM get: they need nothing but their files.
-pub struct Confinement<'a> {
-    pub limits: &'a [(Resource, u64)],
-    pub capabilities: CapabilitySet,
-    /// A helper attaches its own, before it reads the first byte that a client has a hand in.
-    pub filter: Option<&'a [Instruction]>,
-}
-
-pub struct Mount {
-    pub kind: &'static CStr,
-    pub target: &'static CStr,
-    pub flags: MountFlags,
-    pub options: Option<&'static CStr>,
-}
 
 pub struct StepError {
     pub step: Step,
@@ -287,37 +239,4 @@ fn silence_standard_streams() -> Done {
 
 fn at<T>(step: Step, result: rustix::io::Result<T>) -> Done<T> {
     result.map_err(|errno| StepError { step, index: 0, errno })
-}
-
-/// Text of a known bound, on the stack.
-struct Text {
-    bytes: [u8; 128],
-    length: usize,
-}
-
-impl Default for Text {
-    fn default() -> Self {
-        Self {
-            bytes: [0; 128],
-            length: 0,
-        }
-    }
-}
-
-impl Text {
-    fn bytes(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-}
-
-impl Write for Text {
-    fn write_str(&mut self, part: &str) -> std::fmt::Result {
-        let end = self.length + part.len();
-        self.bytes
-            .get_mut(self.length..end)
-            .ok_or(std::fmt::Error)?
-            .copy_from_slice(part.as_bytes());
-        self.length = end;
-        Ok(())
-    }
 }

@@ -2,12 +2,12 @@
 //! without files, and what the launcher opened for it: behind 3, where the worker connects, come the descriptors of its task.
 use crate::cgroup::{Group, Limits};
 use crate::channel::Channel;
-use crate::child::{Confinement, Executable, Plan};
 use crate::launcher::Launcher;
 use crate::layer::Layer;
 use crate::mounts;
 use crate::overlay;
 use crate::peer::Peer;
+use crate::plan::{Confinement, Executable, Plan};
 use crate::process::Process;
 use crate::program::Program;
 use crate::step::{At, Failure, Step};

@@ -2,15 +2,16 @@
 use crate::account;
 use crate::cgroup::{Cgroup, CpuTime, Group, Limits, OomEvent};
 use crate::channel::Channel;
-use crate::child::{Confinement, Executable, FIRST_DESCRIPTOR, Mount, Plan};
 use crate::console::Console;
 use crate::control::Control;
 use crate::launcher::Launcher;
+use crate::origin::Origin;
+use crate::plan::{Confinement, Executable, FIRST_DESCRIPTOR, Mount, Plan};
 use crate::process::Process;
 use crate::scratch::DiskUse;
-use crate::spec::{self, Boot, From, HandedFile};
+use crate::spec::{self, Boot, HandedFile};
 use crate::step::{At, Failure, Step};
-use crate::templates::{Draft, Kept, Template};
+use crate::templates::{Draft, Kept};
 use crate::uids::UidRange;
 use crate::vmm_filter::FILTER;
 use crate::walls::Walls;
@@ -22,7 +23,6 @@ use rustix::process::Resource;
 use rustix::thread::CapabilitySet;
 use std::ffi::{CStr, c_char};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
-use std::sync::Arc;
 
 const MOUNTS: [Mount; 1] = [Mount {
     kind: c"proc",
@@ -57,17 +57,6 @@ pub struct Machine {
     draft: Option<Draft>,
     kept: Option<Kept>,
     launcher: &'static Launcher,
-}
-
-/// What the guest's memory begins with.
-enum Origin {
-    Kernel,
-    /// The same, to be saved.
-    Draft(Draft),
-    Template {
-        template: Arc<Template>,
-        state: OwnedFd,
-    },
 }
 
 impl Machine {
@@ -163,40 +152,6 @@ impl Machine {
         let length = pread(&self.errors, &mut words, 0).unwrap_or(0);
         let words = String::from_utf8_lossy(&words[..length]);
         words.lines().collect::<Vec<_>>().join("; ")
-    }
-}
-
-impl Origin {
-    fn of(launcher: &Launcher, from: &From) -> Result<Self, Failure> {
-        match from {
-            From::Kernel => Ok(Self::Kernel),
-            From::KernelToSave { memory_bytes } => Draft::make(*memory_bytes).map(Self::Draft),
-            From::Template { id } => {
-                let template = launcher.templates.get(id)?;
-                let state = template.state()?;
-                Ok(Self::Template { template, state })
-            }
-        }
-    }
-
-    /// The others have what they need of it by now.
-    fn into_draft(self) -> Option<Draft> {
-        match self {
-            Self::Draft(draft) => Some(draft),
-            _ => None,
-        }
-    }
-
-    fn files<'a>(&'a self, launcher: &'a Launcher) -> Result<Vec<BorrowedFd<'a>>, Failure> {
-        if let Self::Template { template, state } = self {
-            return Ok(vec![template.memory(), state.as_fd()]);
-        }
-        let guest = launcher.guest.files()?;
-        let mut files = vec![guest.kernel.as_fd(), guest.initramfs.as_fd()];
-        if let Self::Draft(draft) = self {
-            files.push(draft.memory.as_fd());
-        }
-        Ok(files)
     }
 }
 

@@ -1,8 +1,9 @@
 //! The first process of a sandbox, seen from outside: clone, map, let go, and at last kill.
 use crate::cgroup::Cgroup;
-use crate::child::{self, Plan, REPORT_BYTES};
+use crate::child::{self, REPORT_BYTES};
 use crate::log;
 use crate::namespaces::MountNamespaces;
+use crate::plan::Plan;
 use crate::planted::is_missing;
 use crate::privileges;
 use crate::step::{At, Failure, Step};

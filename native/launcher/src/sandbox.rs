@@ -1,11 +1,11 @@
 //! A sandbox for one run: prepared ahead, started once, never used again.
 use crate::cgroup::{Cgroup, CpuTime, Group, OomEvent};
 use crate::channel::Channel;
-use crate::child::{Executable, Mount, Plan};
 use crate::launcher::Launcher;
 use crate::layer::Layer;
 use crate::mounts;
 use crate::overlay::{self, Stage};
+use crate::plan::{Executable, Mount, Plan};
 #[cfg(feature = "planted")]
 use crate::planted;
 use crate::planted::is_missing;
