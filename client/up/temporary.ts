@@ -1,12 +1,11 @@
 // A service for one purpose alone, gone without a trace afterwards.
 
-import { once } from 'node:events'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { Log } from './log.js'
+import { freePort } from './port.js'
 import { Service } from './service.js'
 import type { Stops } from './stops.js'
 
@@ -60,13 +59,4 @@ class RecentLines extends Writable {
     if (this.lines.length > 100) this.lines.shift()
     done()
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === 'string') throw new Error('no port is free')
-  return address.port
 }

@@ -3,10 +3,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Caisson } from '../../client/sdk/caisson.js'
+import { freePort } from '../../client/up/port.js'
 import { images } from './images.js'
 import { childrenOf, cmdline, isAlive } from './processes.js'
 import { slowness } from './slowness.js'
@@ -145,12 +145,3 @@ export class Instance {
 process.once('SIGTERM', () => process.exit(1))
 
 export const command = new URL('../../client/command/main.js', import.meta.url).pathname
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const address = server.address()
-  await new Promise((resolve) => server.close(resolve))
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
-}

@@ -8,8 +8,8 @@ import { get } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { freePort } from '../../client/up/port.js'
 import type { Certificates } from './certificates.js'
-import { freePort } from './instance.js'
 import { until } from './until.js'
 
 export interface User {

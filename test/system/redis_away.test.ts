@@ -7,10 +7,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Caisson } from '../../client/sdk/caisson.js'
+import { freePort } from '../../client/up/port.js'
 import { small } from '../harness/crowd.js'
 import { container, describeVerdict, finish, sh } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
-import { freePort } from '../harness/instance.js'
 import { OwnRedis } from '../harness/redis.js'
 
 const folder = await mkdtemp(join(tmpdir(), 'caisson-t-redis-'))

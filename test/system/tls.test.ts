@@ -9,9 +9,10 @@ import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import { Caisson } from '../../client/sdk/caisson.js'
 import type { CaissonError } from '../../client/sdk/error.js'
+import { freePort } from '../../client/up/port.js'
 import { run } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
-import { command, freePort } from '../harness/instance.js'
+import { command } from '../harness/instance.js'
 
 const token = 'correct-horse-battery-staple-0123456789'
 const folder = mkdtempSync(join(tmpdir(), 'caisson-t-tls-'))
