@@ -5,7 +5,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { guest } from '../test/harness/images.js'
+import { guest as usualGuest } from '../test/harness/images.js'
 import { Bench, type Row } from './bench.js'
 import { chart } from './chart.js'
 import { judge, type Result } from './result.js'
@@ -87,6 +87,6 @@ const program = new Command('bench')
   .description('Measures Caisson beside its peers; needs root and a quiet machine.')
   .option('--only <id>', 'one row, and those that are measured with it')
   .option('--samples <n>', 'behind each median; fewer than 50 are for a quick look', parseSamples, 50)
-  .option('--guest <folder>', 'whose kernel microVMs boot, as that of caisson up', guest)
+  .option('--guest <folder>', 'whose kernel microVMs boot, as that of caisson up', usualGuest)
   .action((flags: Flags) => main(flags))
 await program.parseAsync()

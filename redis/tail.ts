@@ -92,8 +92,9 @@ export class StreamTail {
     return Math.max(Math.floor((pageBytes * entries.length) / bytes), 1)
   }
 
-  #mostPageEntries(): number {
-    return Math.ceil(heldEntries / this.#followers)
+  /** How many entries each of them is given at most. */
+  #countFor(waiters: Waiter[]): number {
+    return Math.min(...waiters.map(({ count }) => count), Math.ceil(heldEntries / this.#followers))
   }
 
   #next(key: string, afterId: string, count: number, signal: AbortSignal): Promise<Entry[]> {
@@ -140,11 +141,10 @@ export class StreamTail {
   async #read(): Promise<void> {
     const { ahead, behind } = places(this.#waiters)
     for (const [waiter, front] of behind) void this.#catchUp(waiter, front)
-    const count = Math.min(...ahead.map((waiter) => waiter.count), this.#mostPageEntries())
     this.#late = false
     this.#reading = true
     try {
-      const words = ['XREAD', 'COUNT', count, 'BLOCK', blockMs, 'STREAMS', ...keysAndPlaces(ahead)]
+      const words = ['XREAD', 'COUNT', this.#countFor(ahead), 'BLOCK', blockMs, 'STREAMS', ...keysAndPlaces(ahead)]
       deliver(ahead, (await this.tail.ask(words)) as Streams | null)
     } finally {
       this.#reading = false
@@ -155,8 +155,7 @@ export class StreamTail {
   async #catchUp(waiter: Waiter, front: string): Promise<void> {
     this.#waiters.delete(waiter)
     try {
-      const count = Math.min(waiter.count, this.#mostPageEntries())
-      const streams = await this.reader.xreadBuffer('COUNT', count, 'STREAMS', waiter.key, waiter.afterId)
+      const streams = await this.reader.xreadBuffer('COUNT', this.#countFor([waiter]), 'STREAMS', waiter.key, waiter.afterId)
       if (streams) return deliver([waiter], streams)
       // Removed meanwhile: nothing is left for it but what is to come.
       waiter.afterId = front
