@@ -39,7 +39,7 @@ export const idleMemory: Row = {
 async function sandboxBytes(name: string): Promise<number[]> {
   const groups = [...(await lookAtHost())].flatMap((line) => {
     const path = /^cgroup (.*)$/.exec(line)?.[1]
-    return path?.includes(`/caisson-${name}/`) && path.endsWith('/agent') ? [path] : []
+    return path?.includes(`/caisson-${name}/`) && /[/.]agent$/.test(path) ? [path] : []
   })
   const bytes: number[] = []
   for (const group of groups) {

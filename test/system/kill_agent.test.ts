@@ -33,7 +33,7 @@ async function agentsOf({ name }: Instance): Promise<number[]> {
   const pids: number[] = []
   for (const { pid } of await processes()) {
     const groups = await readFile(`/proc/${pid}/cgroup`, 'utf8').catch(() => '')
-    if (new RegExp(`/caisson-${name}/[^/\n]+/agent$`, 'm').test(groups)) pids.push(pid)
+    if (new RegExp(`/caisson-${name}/[^/\n]+[/.]agent$`, 'm').test(groups)) pids.push(pid)
   }
   return pids
 }

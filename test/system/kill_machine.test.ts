@@ -56,8 +56,8 @@ const hasNotStarted: Stage[] = ['its template is made', 'it is restored']
 const [stageNames, victimNames] = [Object.keys(stages) as Stage[], Object.keys(victims) as (keyof typeof victims)[]]
 const at = <T>(list: T[], index: number): T => list[index % list.length] as T
 
-/** At the most: three folders in each of v1's three controllers and in v2's tree; and what the launcher has open for it, as counted. */
-const ofAMachine = { cgroups: 3 * 4, descriptors: 10 }
+/** At the most: a folder in each of v1's three controllers and in v2's tree; and what the launcher has open for it, as counted. */
+const ofAMachine = { cgroups: 4, descriptors: 10 }
 
 await knownOffers(caisson)
 await settle()

@@ -1,6 +1,6 @@
 //! A program of ours that reads what others wrote: the converter and the lister. It has ids of its own, no capability, no network, a root
 //! without files, and what the launcher opened for it: behind 3, where the worker connects, come the descriptors of its task.
-use crate::cgroup::{Group, Limits};
+use crate::cgroup::{Limits, Single};
 use crate::channel::Channel;
 use crate::launcher::Launcher;
 use crate::layer::Layer;
@@ -45,7 +45,7 @@ pub struct Helper {
     process: Process,
     /// Of its /lower; their mounts are clones, but the layers must not be removed from the store meanwhile.
     _below: Vec<Arc<Layer>>,
-    group: Group,
+    group: Single,
     channel: Channel,
     _uids: UidRange,
     id: String,
@@ -59,7 +59,7 @@ impl Helper {
     pub fn start(launcher: &'static Launcher, uids: UidRange, task: Task<'_>) -> Result<Self, Failure> {
         let id = launcher.new_id();
         let (channel, listener) = Channel::make(&launcher.instance, &id)?;
-        let group = launcher.cgroups.group(&id)?;
+        let group = launcher.cgroups.single(&id)?;
         group.payload.limit(&task.limits)?;
         Ok(Self {
             process: start(launcher, &task, &listener, &group, &uids, &id)?,
@@ -126,7 +126,7 @@ fn start(
     launcher: &Launcher,
     task: &Task<'_>,
     listener: &OwnedFd,
-    group: &Group,
+    group: &Single,
     uids: &UidRange,
     id: &str,
 ) -> Result<Process, Failure> {

@@ -1,6 +1,6 @@
 //! A microVM for one run: the VMM in a jail that shows it nothing but its own files, and those of this run as open descriptors.
 use crate::account;
-use crate::cgroup::{Cgroup, CpuTime, Group, Limits, OomEvent};
+use crate::cgroup::{Cgroup, CpuTime, Limits, OomEvent, Single};
 use crate::channel::Channel;
 use crate::console::Console;
 use crate::control::Control;
@@ -45,7 +45,7 @@ pub struct Machine {
     /// While somebody debugs it.
     console: Option<Console>,
     oom: OomEvent,
-    group: Group,
+    group: Single,
     pub channel: Channel,
     control: Control,
     uids: UidRange,
@@ -66,7 +66,7 @@ impl Machine {
         let uids = launcher.uids.take()?;
         let (channel, channel_listener) = Channel::make(&launcher.instance, &id)?;
         let (control, their_control) = Control::make()?;
-        let group = launcher.cgroups.group(&id)?;
+        let group = launcher.cgroups.single(&id)?;
         group.payload.limit(&boot.limits)?;
         let (console, their_console) = match boot.console {
             true => launcher.consoles.make(&id).map(|(ours, theirs)| (Some(ours), Some(theirs)))?,
@@ -158,7 +158,7 @@ impl Machine {
 fn start_vmm(
     launcher: &Launcher,
     boot: &Boot,
-    group: &Group,
+    group: &Single,
     uids: &UidRange,
     descriptors: &[BorrowedFd<'_>],
 ) -> Result<Process, Failure> {

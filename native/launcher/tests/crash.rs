@@ -16,11 +16,9 @@ use support::{Launcher, images};
 
 fn processes(name: &str) -> Vec<u32> {
     let mut pids = Vec::new();
-    for sandbox in host::sandboxes(name) {
-        for half in ["agent", "payload"] {
-            let list = fs::read_to_string(sandbox.join(half).join("cgroup.procs")).unwrap_or_default();
-            pids.extend(list.lines().filter_map(|line| line.parse::<u32>().ok()));
-        }
+    for group in host::cgroups(name) {
+        let list = fs::read_to_string(group.join("cgroup.procs")).unwrap_or_default();
+        pids.extend(list.lines().filter_map(|line| line.parse::<u32>().ok()));
     }
     pids.sort_unstable();
     pids.dedup();

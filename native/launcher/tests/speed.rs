@@ -55,9 +55,10 @@ fn memory_of_waiting_sandboxes() {
     let waiting: Vec<_> = (0..COUNT).map(|_| Conversation::prepared(&launcher)).collect();
     std::thread::sleep(Duration::from_millis(300));
     // Where it is counted by cgroup v1: pages and kernel objects of agent and nested init, the namespaces included.
-    let usages = host::sandboxes(&launcher.name)
+    let usages = host::cgroups(&launcher.name)
         .into_iter()
-        .map(|sandbox| sandbox.join("agent/memory.usage_in_bytes"));
+        .filter(|group| group.extension().is_some_and(|half| half == "agent"))
+        .map(|agent| agent.join("memory.usage_in_bytes"));
     let mut kib: Vec<u64> = usages
         .filter_map(|file| std::fs::read_to_string(file).ok()?.trim().parse().ok())
         .map(|bytes: u64| bytes >> 10)

@@ -40,6 +40,14 @@ impl Folder {
         }
     }
 
+    /// None of which has any itself.
+    pub fn remove_with_children(&self, name: &str) -> rustix::io::Result<()> {
+        if let Ok(folder) = self.open(name) {
+            folder.children().iter().try_for_each(|child| folder.remove(child))?;
+        }
+        self.remove(name)
+    }
+
     pub fn open_to_write(&self, file: &str) -> Result<OwnedFd, Failure> {
         openat(&self.0, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty()).about(Step::WriteCgroup, file)
     }

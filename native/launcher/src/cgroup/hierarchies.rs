@@ -1,7 +1,7 @@
 //! Which hierarchies this machine has: one probe decides between v1 and v2 for everything.
 use super::folder::Folder;
-use super::group::Group;
-use super::{Cgroup, v1, v2};
+use super::group::{self, Group, Single};
+use super::{CPU, Cgroup, v1, v2};
 use crate::mounts;
 use crate::step::{At, Failure, Step};
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -32,7 +32,7 @@ impl Hierarchies {
         if roots.version == Version::V2 {
             v2::delegate(&roots)?;
         }
-        let base = roots.child(&name)?;
+        let base = roots.child(|_, root| root.make(&name))?;
         if roots.version == Version::V2 {
             v2::delegate(&base)?;
         }
@@ -45,6 +45,10 @@ impl Hierarchies {
 
     pub fn group(&'static self, id: &str) -> Result<Group, Failure> {
         Group::make(&self.base, id)
+    }
+
+    pub fn single(&'static self, id: &str) -> Result<Single, Failure> {
+        Single::make(&self.base, id)
     }
 
     /// Rate of a sandbox's payload, of reading and of writing a block device, each. The controller is handed down to it only where a run asks
@@ -66,7 +70,7 @@ impl Hierarchies {
         left.sort_unstable();
         left.dedup();
         for id in left {
-            super::group::dispose(&self.base, &id);
+            group::sweep(&self.base, &id);
         }
     }
 
@@ -89,21 +93,23 @@ pub fn probe() -> Result<Cgroup, Failure> {
     {
         return Ok(Cgroup {
             version: Version::V2,
+            cpu_apart: false,
             folders: vec![unified],
         });
     }
-    let mut folders = Vec::new();
+    let mut paths = Vec::new();
     for controller in CONTROLLERS {
         let path = mount_point(&mounts, |kind, options| {
             kind == "cgroup" && options.split(',').any(|option| option == controller)
         });
         let missing = format_args!("{controller}, neither in the v2 tree nor of v1");
-        folders.push(open(path.ok_or(Errno::NOENT).about(Step::FindCgroups, missing)?)?);
+        paths.push(path.ok_or(Errno::NOENT).about(Step::FindCgroups, missing)?);
     }
-    folders.push(unified);
+    let controllers = paths.iter().map(|path| open(path));
     Ok(Cgroup {
         version: Version::V1,
-        folders,
+        cpu_apart: !paths[..CPU].contains(&paths[CPU]),
+        folders: controllers.chain([Ok(unified)]).collect::<Result<_, _>>()?,
     })
 }
 

@@ -1,6 +1,6 @@
-//! Each sandbox has `caisson-NAME/<id>/{agent,payload}` in every hierarchy used, so that limits of the payload never kill or starve
-//! its agent. On v1 the controllers have hierarchies of their own; the v2 tree is there on every kernel, controllers or not, and is
-//! what kills, counts cpu time, and takes a child in at its clone.
+//! Each sandbox has two cgroups below `caisson-NAME`, so that limits of the payload never kill or starve its agent: on v2
+//! `<id>/{agent,payload}`. On v1 the controllers have hierarchies of their own (`v1::place` tells what is where); the v2 tree is there on
+//! every kernel, controllers or not, and is what kills, counts cpu time, and takes a child in at its clone. Helpers and VMMs have `<id>`.
 mod folder;
 mod group;
 mod hierarchies;
@@ -15,7 +15,7 @@ use folder::Folder;
 use rustix::event::PollFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-pub use group::Group;
+pub use group::{Group, Single};
 pub use hierarchies::{Hierarchies, Version};
 
 /// What an agent may use beside its payload: buffers of its channel and pipes, its own pages, those of its nested init.
@@ -25,6 +25,11 @@ const AGENT: Limits = Limits {
     pids: 32,
 };
 const CPU_PERIOD_US: u64 = 100_000;
+
+/// Where a v1 `Cgroup` has its folders; that of the v2 tree is the last.
+const MEMORY: usize = 0;
+const PIDS: usize = 1;
+const CPU: usize = 2;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -116,35 +121,39 @@ impl Half {
 /// One cgroup, in every hierarchy. On v2 all controllers have the same folder.
 pub struct Cgroup {
     version: Version,
+    /// On v1: its hierarchy is neither that of memory nor that of pids.
+    cpu_apart: bool,
     folders: Vec<Folder>,
 }
 
 impl Cgroup {
     fn memory(&self) -> &Folder {
-        &self.folders[0]
+        &self.folders[MEMORY]
     }
 
     fn pids(&self) -> &Folder {
-        &self.folders[if self.version == Version::V1 { 1 } else { 0 }]
+        &self.folders[if self.version == Version::V1 { PIDS } else { 0 }]
     }
 
     fn cpu(&self) -> &Folder {
-        &self.folders[if self.version == Version::V1 { 2 } else { 0 }]
+        &self.folders[if self.version == Version::V1 { CPU } else { 0 }]
     }
 
     fn unified(&self) -> &Folder {
         &self.folders[self.folders.len() - 1]
     }
 
-    fn child(&self, name: &str) -> Result<Self, Failure> {
+    /// `make` is given each hierarchy's number, and this cgroup's folder in it.
+    fn child(&self, mut make: impl FnMut(usize, &Folder) -> Result<Folder, Failure>) -> Result<Self, Failure> {
         let folders = self
             .folders
             .iter()
-            .map(|folder| folder.make(name))
-            .collect::<Result<_, _>>()?;
+            .enumerate()
+            .map(|(hierarchy, folder)| make(hierarchy, folder));
         Ok(Self {
             version: self.version,
-            folders,
+            cpu_apart: self.cpu_apart,
+            folders: folders.collect::<Result<_, _>>()?,
         })
     }
 

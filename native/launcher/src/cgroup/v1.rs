@@ -1,4 +1,4 @@
-use super::{CPU_PERIOD_US, Cgroup, Counters, Limits, OomEvent, Version};
+use super::{CPU, CPU_PERIOD_US, Cgroup, Counters, Half, Limits, MEMORY, OomEvent, PIDS, Version};
 use crate::planted::is_missing;
 use crate::step::{At, Failure, Step};
 use rustix::event::{EventfdFlags, PollFlags, eventfd};
@@ -8,6 +8,22 @@ use std::os::fd::AsRawFd;
 /// Buffers of TCP and UDP sockets are counted apart, and not at all before they have a limit; then a program could take what the whole
 /// machine may use for them.
 const SOCKETS_SHARE: u64 = 4;
+
+/// Limits hold for everything below: where an agent has some, it lies beside its payload. Elsewhere its folder is the sandbox's own, with the
+/// payload's in it, so that the two share what the sandbox gets of the processors, and one `cgroup.kill` reaches both. Every folder less is
+/// one less to make, and for the kernel to take apart behind the scenes.
+pub fn place(base: &Cgroup, hierarchy: usize, id: &str, half: Half) -> String {
+    let limited = match hierarchy {
+        MEMORY | PIDS => true,
+        CPU => !base.cpu_apart,
+        _ => false,
+    };
+    match half {
+        _ if limited => format!("{id}.{}", half.name()),
+        Half::Agent => id.to_owned(),
+        Half::Payload => format!("{id}/{}", half.name()),
+    }
+}
 
 /// Returns how much swap it may use; None where the kernel counts none.
 pub fn limit(cgroup: &Cgroup, limits: &Limits) -> Result<Option<u64>, Failure> {
@@ -76,5 +92,26 @@ pub fn counters(cgroup: &Cgroup) -> Counters {
         pids_denied: cgroup.pids().field("pids.events", "max"),
         memory_limit_hits: limit_hits(cgroup),
         memory_oom_events: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(cpu_apart: bool) -> [[String; 2]; 4] {
+        let base = Cgroup {
+            version: Version::V1,
+            cpu_apart,
+            folders: vec![],
+        };
+        [MEMORY, PIDS, CPU, CPU + 1].map(|hierarchy| [Half::Agent, Half::Payload].map(|half| place(&base, hierarchy, "7", half)))
+    }
+
+    #[test]
+    fn no_half_is_below_the_limits_of_the_other() {
+        let (beside, within) = (["7.agent", "7.payload"], ["7", "7/payload"]);
+        assert_eq!(places(true), [beside, beside, within, within]);
+        assert_eq!(places(false), [beside, beside, beside, within]);
     }
 }

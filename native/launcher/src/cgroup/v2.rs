@@ -94,6 +94,7 @@ mod tests {
     fn cgroup(files: &[(&str, &str)]) -> Cgroup {
         Cgroup {
             version: Version::V2,
+            cpu_apart: false,
             folders: vec![fake(files)],
         }
     }

@@ -13,7 +13,7 @@ pub fn facts() -> Vec<Fact> {
 }
 
 fn tried(hierarchies: &'static Hierarchies) -> Vec<Fact> {
-    let facts = match hierarchies.group("try") {
+    let facts = match hierarchies.single("try") {
         Err(failure) => vec![Fact::needed("cgroups", Err(told(&failure)))],
         Ok(group) => vec![
             Fact::needed("cgroups", Ok(layout(hierarchies.version()).into())),

@@ -75,6 +75,7 @@ impl Traces {
     }
 }
 
+/// The folders of its sandboxes, in every hierarchy.
 pub fn sandboxes(name: &str) -> Vec<PathBuf> {
     let hierarchies = fs::read_dir("/sys/fs/cgroup")
         .expect("cgroups")
@@ -83,11 +84,19 @@ pub fn sandboxes(name: &str) -> Vec<PathBuf> {
     let bases = hierarchies
         .chain([PathBuf::from("/sys/fs/cgroup")])
         .map(|root| root.join(format!("caisson-{name}")));
-    bases
-        .flat_map(|base| fs::read_dir(base).into_iter().flatten().flatten())
-        .map(|entry| entry.path())
-        .filter(|path| path.is_dir())
-        .collect()
+    bases.flat_map(folders).collect()
+}
+
+/// Those, and the ones in them.
+pub fn cgroups(name: &str) -> Vec<PathBuf> {
+    let outer = sandboxes(name);
+    let inner: Vec<_> = outer.iter().flat_map(folders).collect();
+    [outer, inner].concat()
+}
+
+fn folders(path: impl AsRef<Path>) -> Vec<PathBuf> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
 /// Loop devices on files of its state folder, deleted ones included.
