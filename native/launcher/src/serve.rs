@@ -36,6 +36,7 @@ static CONNECTIONS: AtomicUsize = AtomicUsize::new(0);
 pub fn serve(command: &Serve) -> Result<(), Failure> {
     die_with_parent()?;
     prepare_process()?;
+    sys::keep_memory_together();
     let labels = Labels::load();
     give_up_privileges()?;
     let ends = sys::signals_as_fd(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]).at(Step::Signals)?;
