@@ -76,7 +76,7 @@ export class BareMachine implements AsyncDisposable {
     await truncate(this.#path('memory'), this.#shape.memoryBytes)
     const running = this.#start({ kind: 'draft' })
     const uri = `exec:cat > ${this.#path('state')}`
-    const talk = saving.filter((step) => !('execute' in step && step.execute === 'getfd'))
+    const talk = saving(undefined).filter((step) => !('execute' in step && step.execute === 'getfd'))
     await converse(
       running,
       talk.map((step) => withUri(step, 'migrate', uri)),

@@ -18,14 +18,15 @@ import { noMachine } from '../harness/offers.js'
 const runs = Number(process.env['CAISSON_TEMPLATE_RUNS'] ?? 12)
 const atOnce = 4
 const clockErrorMs = 10
+const mib = 1 << 20
 
 const fixture = await Fixture.start({ args: ['--allow-emulation'] })
 const { caisson, instance } = fixture
 const skip = await noMachine(caisson)
 
 const spec = (over: Partial<RunSpec>): RunSpec => ({ image: busybox, isolation: 'MICROVM_REQUIRED', ...over })
-const perform = async (image: string, script: string) => {
-  const { verdict, stdout } = await finish(caisson.run(spec({ image, args: sh(script) })))
+const perform = async (image: string, script: string, limits = {}) => {
+  const { verdict, stdout } = await finish(caisson.run(spec({ image, args: sh(script), limits })))
   assert.equal(verdict.outcome, 'EXITED', JSON.stringify(verdict))
   return stdout.toString().trim()
 }
@@ -71,6 +72,27 @@ test('no two machines share random numbers, ids or files, and the template stays
   assert.equal(new Set(words).size, words.length)
   const after = await templates()
   for (const [path, hash] of before) assert.equal(after.get(path), hash, path)
+})
+
+test('each machine has the scratch disk as it was saved, or a new one of the size that it asked for', {
+  skip,
+  timeout: 300_000,
+}, async () => {
+  const look = 'stat -f -c "%a %d" /; ls -A /'
+  const first = await perform(busybox, look)
+  assert.match(first, /^\d+ \d+\n/)
+  // All that may be written, and no more.
+  const fill = (bytes: number) => `
+    fallocate -l ${bytes} /all && rm /all
+    dd if=/dev/urandom of=/some bs=1M count=4 2> /dev/null; sum=$(md5sum < /some)
+    sync; test "$sum" = "$(md5sum < /some)" && rm /some
+    fallocate -l ${bytes + mib} /all 2> /dev/null || echo full`
+  for (const diskBytes of [2 ** 30, 16 * mib, 2 ** 31]) {
+    assert.equal(await perform(busybox, fill(diskBytes), { diskBytes }), 'full', `${diskBytes}`)
+    assert.equal(await perform(busybox, look), first)
+  }
+  const other = { diskBytes: 16 * mib }
+  assert.equal(await perform(busybox, look, other), await perform(busybox, look, other))
 })
 
 test('machines that run at once read the same file of a layer, which an image may have twice', {

@@ -15,6 +15,7 @@ const spec: MachineSpec = {
   cpus: 1,
   memoryBytes: 384 * mib,
   disks: 1,
+  readyDiskBytes: 1 << 30,
   tscKhz: 2_100_000,
   acpi: true,
   console: false,

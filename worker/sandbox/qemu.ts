@@ -5,15 +5,13 @@ import { ChannelSocket } from '../agent/channel.js'
 import { unlessAborted } from '../within.js'
 import { GuestConsole } from './console.js'
 import { LauncherConnection } from './launcher.js'
-import { argsOf, overheadBytes } from './qemuArgs.js'
+import { argsOf, overheadBytes, readyDiskOf } from './qemuArgs.js'
 import { attaching, restoring, saving } from './qemuTalk.js'
 import { Qmp } from './qmp.js'
-import type { Booted, Disks, MachineSpec, Plan, Step, Vmm } from './vmm.js'
+import type { Booted, Disks, MachineSpec, Plan, Vmm } from './vmm.js'
 
 /** The launcher sees the end of a process this soon. */
 const wordMs = 500
-
-const talks: Record<MachineSpec['origin']['kind'], readonly Step[]> = { kernel: [], draft: saving, template: restoring }
 
 export class Qemu implements Vmm {
   readonly name = 'qemu'
@@ -27,13 +25,14 @@ export class Qemu implements Vmm {
   plan(spec: MachineSpec): Plan {
     const { accelerator, memoryBytes, origin, console } = spec
     const boot = { args: argsOf(spec), memoryBytes: memoryBytes + overheadBytes[accelerator], console }
-    const talk = talks[origin.kind]
-    if (origin.kind === 'draft') return { boot: { ...boot, templateBytes: memoryBytes }, talk }
-    if (origin.kind === 'template') return { boot: { ...boot, templateId: origin.id }, talk }
-    return { boot, talk }
+    const ready = readyDiskOf(spec)
+    const attach = (disks: Disks) => attaching(disks, ready)
+    if (origin.kind === 'draft') return { boot: { ...boot, templateBytes: memoryBytes }, talk: saving(ready), attach }
+    if (origin.kind === 'template') return { boot: { ...boot, templateId: origin.id }, talk: restoring, attach }
+    return { boot, talk: [], attach }
   }
 
-  async boot({ boot, talk }: Plan, signal: AbortSignal): Promise<Booted> {
+  async boot({ boot, talk, attach }: Plan, signal: AbortSignal): Promise<Booted> {
     const launcher = await LauncherConnection.connect(this.#launcherPath)
     let console: GuestConsole | undefined
     try {
@@ -50,7 +49,7 @@ export class Qemu implements Vmm {
         version,
         console,
         async attach(disks: Disks, signal: AbortSignal) {
-          for (const step of attaching(disks)) await unlessAborted(orLaunchersWord(qmp.perform(step), launcher), signal)
+          for (const step of attach(disks)) await unlessAborted(orLaunchersWord(qmp.perform(step), launcher), signal)
         },
         [Symbol.dispose]: () => launcher[Symbol.dispose](),
       }

@@ -20,8 +20,21 @@ const placeBytes = 2 ** 51
  */
 const processor = { kvm: 'host', tcg: 'max,-erms' }
 
+/** The scratch disk that a machine was saved with, and the place where it is. */
+export interface ReadyDisk {
+  place: number
+  bytes: number
+}
+
+/** One that begins from the kernel is told of its disks when it runs, and has no place for it. */
+export function readyDiskOf({ disks, readyDiskBytes, origin }: MachineSpec): ReadyDisk | undefined {
+  if (readyDiskBytes === undefined || origin.kind === 'kernel') return undefined
+  return { place: disks + 1, bytes: readyDiskBytes }
+}
+
 export function argsOf(spec: MachineSpec): string[] {
   const { accelerator, cpus, memoryBytes, disks } = spec
+  const ready = readyDiskOf(spec)
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
@@ -36,7 +49,8 @@ export function argsOf(spec: MachineSpec): string[] {
     ...consoleArgs(spec),
     ...['-object', 'rng-builtin,id=rng', '-device', 'virtio-rng-device,rng=rng'],
     ...['-device', 'virtio-scsi-device,id=scsi'],
-    ...Array.from({ length: disks + 1 }, (_, disk) => diskArgs(disk)).flat(),
+    ...Array.from({ length: disks + 1 }, (_, disk) => diskArgs(disk, disk === 0)).flat(),
+    ...(ready ? diskArgs(ready.place, true) : []),
   ]
 }
 
@@ -66,15 +80,18 @@ function memoryArgs(spec: MachineSpec): string[] {
   ]
   if (origin.kind === 'template') return [...backend(descriptor.templateMemory, 'off'), '-incoming', 'defer']
   const kernel = ['-kernel', path(descriptor.kernel), '-initrd', path(descriptor.initramfs), '-append', kernelWords(spec)]
-  return origin.kind === 'draft' ? [...backend(descriptor.draftMemory, 'on'), ...kernel] : kernel
+  if (origin.kind === 'kernel') return kernel
+  // The disk is there before the guest looks for it.
+  const paused = readyDiskOf(spec) ? ['-S'] : []
+  return [...backend(descriptor.draftMemory, 'on'), ...kernel, ...paused]
 }
 
 /**
  * Places, for what is behind a disk is exchanged when it is known. They are larger than whatever will be, so that the guest's kernel need not be
- * told of it: beyond its end it fails to read. Disk 0 is written to; the guest cannot change that of the others.
+ * told of it: beyond its end it fails to read. Scratch disks are written to; the guest cannot change that of the others.
  */
-function diskArgs(disk: number): string[] {
-  const access = disk === 0 ? 'read-only=off' : 'read-only=on'
+function diskArgs(disk: number, isScratch: boolean): string[] {
+  const access = isScratch ? 'read-only=off' : 'read-only=on'
   return [
     ...['-blockdev', `driver=null-co,node-name=empty${disk},size=${placeBytes},read-zeroes=on,${access}`],
     ...['-blockdev', `driver=raw,node-name=disk${disk},file=empty${disk},${access}`],
@@ -92,11 +109,14 @@ const modules = 'lsm=landlock,lockdown,yama'
 const unguarded = 'mitigations=off init_on_alloc=0'
 
 /** An emulated guest finds nothing to measure its clock by: it is told, and told to believe it. */
-function kernelWords({ accelerator, tscKhz, disks, console }: MachineSpec): string {
+function kernelWords(spec: MachineSpec): string {
+  const { accelerator, tscKhz, disks, console } = spec
   const clock = `tsc_early_khz=${tscKhz} tsc=reliable no_timer_check noreplace-smp`
   const emulated = accelerator === 'tcg' ? `${clock} ${unguarded} ` : ''
   const words = console ? 'console=ttyS0' : 'quiet'
-  return `panic=-1 reboot=t ${words} ${modules} ${emulated}microvm ${disks + 1}`
+  const ready = readyDiskOf(spec)
+  const agentWords = ['microvm', disks + 1, ...(ready ? [ready.bytes] : [])].join(' ')
+  return `panic=-1 reboot=t ${words} ${modules} ${emulated}${agentWords}`
 }
 
 const onOff = (on: boolean) => (on ? 'on' : 'off')

@@ -44,12 +44,14 @@ async function converse(wire: Wire, talk: readonly Step[]): Promise<void> {
 }
 
 const layerKeys = ['a', 'b'].map((letter) => `sha256-${letter.repeat(64)}`)
+const ready = { place: 9, bytes: 1 << 30 }
 const conversations: Record<string, readonly Step[]> = {
   boot: [],
-  save: saving,
+  save: saving(ready),
   restore: restoring,
-  attach: attaching({ layerKeys, diskBytes: 1 << 30 }),
-  'attach-slow-disk': attaching({ layerKeys: [], diskBytes: 1 << 30, diskBytesPerSecond: 1 << 20 }),
+  attach: attaching({ layerKeys, diskBytes: 1 << 30 }, ready),
+  'attach-disk-of-another-size': attaching({ layerKeys, diskBytes: 1 << 29 }, ready),
+  'attach-slow-disk': attaching({ layerKeys: [], diskBytes: 1 << 30, diskBytesPerSecond: 1 << 20 }, undefined),
 }
 
 for (const [name, talk] of Object.entries(conversations)) {

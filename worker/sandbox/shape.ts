@@ -1,5 +1,5 @@
 // Of which machines there are templates: a run gets the smallest that has room for it.
-import { diskRateOf } from '../../proto/limits.js'
+import { diskRateOf, resolveLimits } from '../../proto/limits.js'
 import type { caisson } from '../../proto/messages.js'
 import type { Share } from '../capacity.js'
 import { startOf } from './limits.js'
@@ -13,6 +13,9 @@ const bytesPerPageByte = 32
 const leastBytes = 128 * mib
 /** Places for layers. Each that stays empty costs a cold boot some milliseconds. */
 const places = [8, 64]
+
+/** What most runs ask for. */
+const usualDiskBytes = resolveLimits({}, {}).diskBytes
 
 export type Shape = Pick<MachineSpec, 'cpus' | 'memoryBytes' | 'disks'>
 
@@ -49,7 +52,7 @@ export function specOf(
   shape: Shape,
   origin: MachineSpec['origin'],
 ): MachineSpec {
-  return { ...shape, accelerator, tscKhz, acpi, console, origin }
+  return { ...shape, accelerator, tscKhz, acpi, console, origin, readyDiskBytes: usualDiskBytes }
 }
 
 /** What a run takes of the host: also its guest's kernel, and its VMM. */

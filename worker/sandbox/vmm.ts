@@ -13,6 +13,11 @@ export interface MachineSpec {
   memoryBytes: number
   /** Places for layers: disks 1 and up, empty at first. Disk 0 is the scratch disk's. */
   disks: number
+  /**
+   * A draft is saved with a scratch disk of this size, mounted by its agent, in a place behind those of the layers; what comes from the
+   * template is the same machine. Undefined: it has none, as has one that begins from the kernel.
+   */
+  readyDiskBytes?: number
   /** Of the host's time stamp counter. */
   tscKhz: number
   /** Whether the guest's kernel has it. */
@@ -45,6 +50,8 @@ export interface Plan {
   /** All that the launcher is asked for. */
   boot: caisson.launch.v1.IBoot
   talk: readonly Step[]
+  /** Puts its disks into their places, once it runs. */
+  attach(disks: Disks): readonly Step[]
 }
 
 /** A machine that runs. It ends with its connection to the launcher. */

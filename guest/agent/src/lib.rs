@@ -20,14 +20,15 @@ mod streams;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: caisson-agent container --cgroup-fds N | microvm DISKS";
+const USAGE: &str = "usage: caisson-agent container --cgroup-fds N | microvm DISKS [READY_DISK_BYTES]";
 
 pub fn run() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     // A kernel hands its own words on; the first program of an initramfs gets them as arguments where they hold no "=".
-    if let ["microvm", disks] = words[..] {
-        microvm::run(disks.parse().unwrap_or(0));
+    if let ["microvm", disks, ref ready @ ..] = words[..] {
+        let ready = ready.first().and_then(|bytes| bytes.parse().ok());
+        microvm::run(disks.parse().unwrap_or(0), ready);
     }
     if let [microvm::REHEARSE] = words[..] {
         microvm::act_in_rehearsal();

@@ -23,9 +23,9 @@ use std::io::{Write, stderr};
 
 pub use rehearsal::{WORD as REHEARSE, act as act_in_rehearsal, perform as rehearse};
 
-/// The machine ends with its one conversation.
-pub fn run(disks: usize) -> ! {
-    if let Err(error) = live(disks) {
+/// The machine ends with its one conversation. `ready`: behind its disks is a scratch disk for so many bytes, which is to be mounted at once.
+pub fn run(disks: usize, ready: Option<u64>) -> ! {
+    if let Err(error) = live(disks, ready) {
         say(&error.to_string());
     }
     // Without ACPI a machine cannot be switched off; a restart is where its VMM ends.
@@ -38,12 +38,12 @@ fn say(what: &str) {
     let _ = writeln!(stderr(), "caisson-agent: {what}");
 }
 
-fn live(disks: usize) -> Result<(), AgentError> {
+fn live(disks: usize, ready: Option<u64>) -> Result<(), AgentError> {
     boot::load_modules()?;
     let hidden = boot::enter_root()?;
     say("has its root, waits for its disks");
     disks::make_points(disks)?;
-    let disks = disks::wait_for(&hidden, disks)?;
+    let mut disks = disks::wait_for(&hidden, disks + usize::from(ready.is_some()))?;
     idle::be_quiet();
     let payload = Payload::make()?;
     let walls = Walls {
@@ -51,6 +51,9 @@ fn live(disks: usize) -> Result<(), AgentError> {
         filter: compile(seccomp::RULES),
     };
     let prepared = payload::prepare(&walls);
+    if let Some(bytes) = ready {
+        disks::mount_ready(&hidden, disks.pop(), bytes)?;
+    }
     idle::wait_for_rest();
     // What is saved as a template is saved from here on: the VMM tells when the port is opened.
     say("waits for its host");
@@ -58,7 +61,12 @@ fn live(disks: usize) -> Result<(), AgentError> {
     port::wait_for_host(&port)?;
     say("its host is there");
     let channel = Channel::new(port).map_err(AgentError::Accept)?;
-    let guest = Guest { hidden, disks, payload };
+    let guest = Guest {
+        hidden,
+        disks,
+        ready,
+        payload,
+    };
     Session::new(channel, Sandbox::of_machine(walls, prepared, guest)).serve()
 }
 
@@ -67,12 +75,14 @@ pub struct Guest {
     hidden: Hidden,
     /// Their names, by target.
     disks: Vec<String>,
+    /// For how many bytes the scratch disk is that is mounted already.
+    ready: Option<u64>,
     payload: Payload,
 }
 
 impl Guest {
     pub fn mount(&self, mount: &Mount) -> Result<(), Failure> {
-        disks::mount_root(&self.hidden, &self.disks, mount)
+        disks::mount_root(&self.hidden, &self.disks, self.ready, mount)
     }
 
     /// Before any process of a client starts.

@@ -8,7 +8,7 @@ use crate::launcher::Launcher;
 use crate::origin::Origin;
 use crate::plan::{Confinement, Executable, FIRST_DESCRIPTOR, Mount, Plan};
 use crate::process::Process;
-use crate::scratch::DiskUse;
+use crate::scratch::{DiskTemplate, DiskUse};
 use crate::spec::{self, Boot, HandedFile};
 use crate::step::{At, Failure, Step};
 use crate::templates::{Draft, Kept};
@@ -23,6 +23,7 @@ use rustix::process::Resource;
 use rustix::thread::CapabilitySet;
 use std::ffi::{CStr, c_char};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
 const MOUNTS: [Mount; 1] = [Mount {
     kind: c"proc",
@@ -53,6 +54,8 @@ pub struct Machine {
     limits: Limits,
     /// Once it has one.
     disk_bytes: Option<u64>,
+    /// That its guest has mounted since before it was saved.
+    mounted: Option<Arc<DiskTemplate>>,
     /// Until it is a template.
     draft: Option<Draft>,
     kept: Option<Kept>,
@@ -90,6 +93,7 @@ impl Machine {
             id,
             limits: boot.limits,
             disk_bytes: None,
+            mounted: origin.disk(),
             draft: origin.into_draft(),
             kept: None,
             launcher,
@@ -125,10 +129,17 @@ impl Machine {
         if self.disk_bytes.is_some() {
             return spec::refuse(format_args!("tell.scratch_bytes: the machine has its disk"));
         }
-        let file = self.launcher.scratches.file(bytes)?;
+        let scratches = &self.launcher.scratches;
+        let file = match self.mounted.as_ref().filter(|disk| disk.bytes == bytes) {
+            Some(disk) => scratches.copy(disk)?,
+            None => scratches.file(bytes)?,
+        };
         let size = fstat(&file).at(Step::Vmm)?.st_size as u64;
         self.process.limit_files(size, &self.uids)?;
         self.disk_bytes = Some(bytes);
+        if let Some(draft) = &mut self.draft {
+            draft.has_disk(&file, bytes)?;
+        }
         Ok(file)
     }
 

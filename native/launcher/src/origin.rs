@@ -1,5 +1,6 @@
 //! What a guest's memory begins with.
 use crate::launcher::Launcher;
+use crate::scratch::DiskTemplate;
 use crate::spec::From;
 use crate::step::Failure;
 use crate::templates::{Draft, Template};
@@ -26,6 +27,14 @@ impl Origin {
                 let state = template.state()?;
                 Ok(Self::Template { template, state })
             }
+        }
+    }
+
+    /// What the scratch disk of the machine that was saved had on it.
+    pub fn disk(&self) -> Option<Arc<DiskTemplate>> {
+        match self {
+            Self::Template { template, .. } => template.disk.clone(),
+            _ => None,
         }
     }
 

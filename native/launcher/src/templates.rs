@@ -1,10 +1,11 @@
-//! Machines that were saved before anybody spoke to their agent: the guest's memory and the state of its devices, for any number of others
-//! to begin from. Nobody can change either any more, whoever has it open.
+//! Machines that were saved before anybody spoke to their agent: the guest's memory, the state of its devices and its scratch disk, for any
+//! number of others to begin from. Nobody can change any of it any more, whoever has it open.
+use crate::scratch::DiskTemplate;
 use crate::sealed::seal;
 use crate::spec;
 use crate::step::{At, Failure, Step};
 use rustix::fs::{CWD, FallocateFlags, MemfdFlags, Mode, OFlags, fallocate, fstat, ftruncate, memfd_create, openat};
-use rustix::io::Errno;
+use rustix::io::{Errno, dup};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +14,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub struct Draft {
     pub memory: OwnedFd,
     pub state: OwnedFd,
+    /// Once it has one, for so many bytes.
+    disk: Option<(OwnedFd, u64)>,
     memory_bytes: u64,
 }
 
@@ -24,8 +27,14 @@ impl Draft {
         Ok(Self {
             memory,
             state,
+            disk: None,
             memory_bytes,
         })
+    }
+
+    pub fn has_disk(&mut self, file: &OwnedFd, bytes: u64) -> Result<(), Failure> {
+        self.disk = Some((dup(file).at(Step::Template)?, bytes));
+        Ok(())
     }
 
     /// Its VMM has ended.
@@ -38,8 +47,10 @@ impl Draft {
         fallocate(&self.memory, FallocateFlags::empty(), 0, self.memory_bytes).at(Step::Template)?;
         seal(&self.memory).at(Step::Template)?;
         seal(&self.state).at(Step::Template)?;
+        let disk = self.disk.map(|(file, bytes)| DiskTemplate::of(&file, bytes)).transpose()?;
         Ok(Template {
             bytes: self.memory_bytes + state_bytes,
+            disk: disk.map(Arc::new),
             memory: self.memory,
             state: self.state,
         })
@@ -53,6 +64,8 @@ fn unsealed(name: &str) -> Result<OwnedFd, Failure> {
 
 pub struct Template {
     pub bytes: u64,
+    /// As it was when the machine was saved.
+    pub disk: Option<Arc<DiskTemplate>>,
     memory: OwnedFd,
     state: OwnedFd,
 }

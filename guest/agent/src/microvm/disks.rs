@@ -6,7 +6,7 @@ use crate::session::AgentError;
 use caisson_frame::agent::{Counters, Mount, failed::Step};
 use rustix::fs::{
     CWD, Gid, Mode, OFlags, StatVfs, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, mkdirat, openat,
-    readlinkat, statvfs,
+    readlinkat, statvfs, syncfs,
 };
 use rustix::io::{Errno, write};
 use rustix::mount::{MountFlags, mount};
@@ -66,7 +66,7 @@ fn target(hidden: &Hidden, name: &str) -> Option<usize> {
 
 /// Their files are there by now. The kernel is not told that they are smaller than the places where they were put, which takes an emulated
 /// one as long as all the rest of this: of file systems that are whole it asks for nothing behind their ends.
-pub fn mount_root(hidden: &Hidden, disks: &[String], wanted: &Mount) -> Result<(), Failure> {
+pub fn mount_root(hidden: &Hidden, disks: &[String], ready: Option<u64>, wanted: &Mount) -> Result<(), Failure> {
     let used = disks.get(..=wanted.layers as usize).and_then(<[_]>::split_first);
     let (scratch, layers) = used.ok_or(Errno::NODEV).at(Step::Root, "find disks")?;
     fchdir(&hidden.devices).at(Step::Root, "enter /dev")?;
@@ -77,9 +77,23 @@ pub fn mount_root(hidden: &Hidden, disks: &[String], wanted: &Mount) -> Result<(
         );
         mount(name, &point, "squashfs", flags, None).at(Step::Root, format_args!("mount layer {layer}"))?;
     }
-    mount_scratch(hidden, scratch, wanted.disk_bytes)?;
+    // One of another size is mounted over the ready one, behind which nothing is.
+    if ready != Some(wanted.disk_bytes) {
+        mount_scratch(hidden, scratch, wanted.disk_bytes)?;
+    }
     dress_upper(wanted.layers).at(Step::Root, "dress upper folder")?;
     mount_overlay(&lowers(wanted.layers), "scratch")
+}
+
+/// Before the machine is saved: the disk is then saved too, as it is from here on, and each machine that comes of it has a copy of its own.
+pub fn mount_ready(hidden: &Hidden, device: Option<String>, bytes: u64) -> Result<(), AgentError> {
+    let device = device.ok_or(Errno::NODEV).boot("find the ready scratch disk")?;
+    fchdir(&hidden.devices).boot("enter /dev")?;
+    mount_scratch(hidden, &device, bytes).map_err(|failure| AgentError::Boot(failure.message, failure.errno))?;
+    chdir("/").boot("/")?;
+    // What the kernel knew of it and the disk did not would be lost.
+    let root = openat(CWD, SCRATCH, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).boot(SCRATCH)?;
+    syncfs(root).boot("write out the ready scratch disk")
 }
 
 fn mount_scratch(hidden: &Hidden, device: &str, bytes: u64) -> Result<(), Failure> {

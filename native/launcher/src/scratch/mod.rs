@@ -14,6 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use template::Templates;
 
+pub use template::DiskTemplate;
+
 /// With less than this left a disk counts as full: a large write is refused by folios of the page cache, and leaves less than one of them.
 const FULL_BYTES: u64 = 2 << 20;
 /// The same of a small disk, as a part of it.
@@ -62,7 +64,10 @@ impl Scratches {
 
     /// Formatted, for a machine that mounts it itself.
     pub fn file(&self, bytes: u64) -> Result<OwnedFd, Failure> {
-        let template = self.templates.get(&self.folder, bytes)?;
+        self.copy(&*self.templates.get(&self.folder, bytes)?)
+    }
+
+    pub fn copy(&self, template: &DiskTemplate) -> Result<OwnedFd, Failure> {
         let file = unnamed(&self.folder)?;
         ftruncate(&file, template.file_bytes).at(Step::MakeScratch)?;
         for (offset, block) in &template.blocks {

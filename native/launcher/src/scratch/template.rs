@@ -1,7 +1,8 @@
-//! An empty file system of each size asked for, made by mkfs once and kept as its few blocks that are not zero.
+//! What a scratch disk begins with, kept as the few blocks that are not zero: an empty file system of each size asked for, made by mkfs
+//! once, or what a machine that was saved had on its own.
 use super::unnamed;
 use crate::step::{At, Failure, Step};
-use rustix::fs::{SeekFrom, ftruncate, seek};
+use rustix::fs::{SeekFrom, fstat, ftruncate, seek};
 use rustix::io::{Errno, pread};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
@@ -21,18 +22,29 @@ const KEPT: usize = 16;
 const FEATURES: &str =
     "none,sparse_super,large_file,filetype,ext_attr,dir_index,extents,flex_bg,huge_file,dir_nlink,extra_isize,uninit_bg";
 
-pub struct Template {
+pub struct DiskTemplate {
     pub bytes: u64,
     pub file_bytes: u64,
     pub blocks: Vec<(u64, Box<[u8]>)>,
 }
 
+impl DiskTemplate {
+    /// `file` holds as many bytes for its user, and nobody writes to it any more.
+    pub fn of(file: &OwnedFd, bytes: u64) -> Result<Self, Failure> {
+        Ok(Self {
+            bytes,
+            file_bytes: fstat(file).at(Step::MakeScratch)?.st_size as u64,
+            blocks: blocks(file).at(Step::MakeScratch)?,
+        })
+    }
+}
+
 /// Most recently used last.
 #[derive(Default)]
-pub struct Templates(Mutex<Vec<Arc<Template>>>);
+pub struct Templates(Mutex<Vec<Arc<DiskTemplate>>>);
 
 impl Templates {
-    pub fn get(&self, folder: &OwnedFd, bytes: u64) -> Result<Arc<Template>, Failure> {
+    pub fn get(&self, folder: &OwnedFd, bytes: u64) -> Result<Arc<DiskTemplate>, Failure> {
         if let Some(template) = self.find(bytes) {
             return Ok(template);
         }
@@ -46,7 +58,7 @@ impl Templates {
         Ok(template)
     }
 
-    fn find(&self, bytes: u64) -> Option<Arc<Template>> {
+    fn find(&self, bytes: u64) -> Option<Arc<DiskTemplate>> {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let index = kept.iter().position(|template| template.bytes == bytes)?;
         let template = kept.remove(index);
@@ -55,16 +67,12 @@ impl Templates {
     }
 }
 
-fn make(folder: &OwnedFd, bytes: u64) -> Result<Template, Failure> {
+fn make(folder: &OwnedFd, bytes: u64) -> Result<DiskTemplate, Failure> {
     let (file_bytes, inodes) = plan(bytes);
     let file = unnamed(folder)?;
     ftruncate(&file, file_bytes).at(Step::MakeScratch)?;
     format(&file, inodes)?;
-    Ok(Template {
-        bytes,
-        file_bytes,
-        blocks: blocks(&file).at(Step::MakeScratch)?,
-    })
+    DiskTemplate::of(&file, bytes)
 }
 
 /// How large a file gives `bytes` to its user beside what the file system needs for itself, and its number of inodes.
