@@ -107,11 +107,10 @@ async function ready(instance: Instance, samples: number): Promise<number> {
   })
 }
 
-/** A disk size that no machine has waited with; the file system of that size was made for a container. */
+/** A disk rate that no machine has waited with, and that none would reach. */
 function withoutImage(instance: Instance, samples: number): Promise<number> {
   return medianOf(samples, async (sample) => {
-    const limits = { diskBytes: (1 << 30) + (sample + 1) * mebibyte }
-    await runTrue(instance, { ...trueSpec, limits })
+    const limits = { diskBytesPerSecond: 2 ** 40 + sample }
     await sleep(refillMs)
     return runTrue(instance, { ...spec, limits })
   })

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readdir, readlink, stat } from 'node:fs/promises'
+import { open, readdir, readlink, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { RunSpec } from '../../client/sdk/model.js'
@@ -95,6 +95,18 @@ test('each machine has the scratch disk as it was saved, or a new one of the siz
   assert.equal(await perform(busybox, look, other), await perform(busybox, look, other))
 })
 
+test('scratch disks of one template are copies of the one that it was saved with', { skip, timeout: 300_000 }, async () => {
+  const ends = await Promise.all([1, 2].map(() => begun(caisson, spec({ image: busybox }), 'true')))
+  const disks = (await Promise.all((await vmms(instance)).map(scratchDisks))).flat()
+  const usual = disks.filter(({ size }) => size > 2 ** 30 && size < 2 ** 31)
+  assert.ok(usual.length >= 2, JSON.stringify(disks))
+  assert.equal(new Set(usual.map(({ id }) => id)).size, usual.length)
+  // By a guest; and a new file system was never mounted.
+  const [first] = usual
+  for (const { mounts, mountedAt } of usual) assert.deepEqual([mounts, mountedAt], [1, first?.mountedAt])
+  for (const end of ends) await end()
+})
+
 test('machines that run at once read the same file of a layer, which an image may have twice', {
   skip,
   timeout: 300_000,
@@ -115,11 +127,24 @@ const store = join(instance.folder, 'state/layers/v1')
 
 /** The files of layers that a VMM holds open. */
 async function layerFiles(pid: number): Promise<Set<string>> {
-  const folder = `/proc/${pid}/fd`
-  const files = (await readdir(folder)).map((fd) => `${folder}/${fd}`)
+  return new Set(await Promise.all((await filesBelow('/layers/', pid)).map(fileId)))
+}
+
+/** What a VMM's scratch disk says of itself (fs/ext4/ext4.h: `ext4_super_block`). It holds its file open more than once. */
+async function scratchDisks(pid: number) {
+  const disks = (await filesBelow('/scratch/', pid)).map(async (path) => {
+    await using file = await open(path)
+    const { buffer } = await file.read(Buffer.alloc(1024), 0, 1024, 1024)
+    const { size } = await file.stat()
+    return { id: await fileId(path), size, mounts: buffer.readUInt16LE(52), mountedAt: buffer.readUInt32LE(44) }
+  })
+  return [...new Map((await Promise.all(disks)).map((disk) => [disk.id, disk])).values()]
+}
+
+async function filesBelow(folder: string, pid: number): Promise<string[]> {
+  const files = (await readdir(`/proc/${pid}/fd`)).map((fd) => `/proc/${pid}/fd/${fd}`)
   const targets = await Promise.all(files.map((file) => readlink(file).catch(() => '')))
-  const ofLayers = files.filter((_, index) => targets[index]?.includes('/layers/'))
-  return new Set(await Promise.all(ofLayers.map(fileId)))
+  return files.filter((_, index) => targets[index]?.includes(folder))
 }
 
 /** Which file of the host it is, by whatever name. */
