@@ -11,8 +11,8 @@ function parse(...args: string[]) {
 
 test('each part gets its own flags, in its own spelling', () => {
   const { workerArgs, controlArgs } = parse('--max-pids', '64', '--pool', '4', '--drain-ms', '100', '--max-waiting-runs', '9')
-  assert.deepEqual(workerArgs, ['--pool', '4', '--drain-ms', '100'])
-  assert.deepEqual(controlArgs, ['--max-waiting-runs', '9', '--max-pids', '64'])
+  assert.deepEqual(workerArgs, ['--pool=4', '--drain-ms=100'])
+  assert.deepEqual(controlArgs, ['--max-waiting-runs=9', '--max-pids=64'])
   judge({ listen: '127.0.0.1:1', name: 'x', workerArgs, controlArgs })
 })
 
@@ -25,12 +25,9 @@ test('what is said of registries may be said several times', () => {
     'docker.io=https://m.example',
   )
   const expected = [
-    '--registry-mirror',
-    'docker.io=https://m.example',
-    '--registry-allow',
-    'a.example',
-    '--registry-allow',
-    'b.example:5000',
+    '--registry-mirror=docker.io=https://m.example',
+    '--registry-allow=a.example',
+    '--registry-allow=b.example:5000',
   ]
   assert.deepEqual(workerArgs, expected)
   judge({ listen: '127.0.0.1:1', name: 'x', workerArgs, controlArgs: [] })
@@ -43,4 +40,6 @@ test('what control or worker would refuse is refused before anything starts', ()
   assert.throws(() => judge({ listen: '0.0.0.0:1', name: 'x', ...none }), /loopback/)
   assert.throws(() => judge({ listen: '127.0.0.1:1', name: '../x', ...none }), /--name/)
   assert.throws(() => judge({ listen: '127.0.0.1:1', name: 'x', controlArgs: [], workerArgs: ['--pool', 'x'] }), /--pool/)
+  // What looks like a flag is a value here too.
+  assert.throws(() => judge({ listen: '127.0.0.1:1', name: 'x', ...parse('--pool=-1') }), /--pool.*'?-1/s)
 })

@@ -60,7 +60,7 @@ export function passedOn(flags: Readonly<Record<string, unknown>>): PassedOn {
     Object.keys(names).flatMap((name) => {
       const value = given(name)
       const values = Array.isArray(value) ? value : [value]
-      return values.flatMap((value) => (typeof value === 'string' ? [`--${name}`, value] : []))
+      return values.flatMap((value) => (typeof value === 'string' ? [`--${name}=${value}`] : []))
     })
   const switches = Object.keys(workerSwitches).filter((name) => given(name) === true)
   const workerArgs = [...take(workerFlags), ...take(registryFlags), ...switches.map((name) => `--${name}`)]
