@@ -91,6 +91,8 @@ async function expectOwnFiles(pid: number): Promise<void> {
   assert.deepEqual((await readdir(`/proc/${pid}/root`)).sort(), ['dev', 'lib', 'lib64', 'proc', 'usr'])
   const devices = (await readdir(`/proc/${pid}/root/dev`)).filter((name) => name !== 'kvm')
   assert.deepEqual(devices.sort(), ['null', 'urandom'])
+  const facts = (await readdir(`/proc/${pid}/root/proc`)).filter((name) => !/^\d+$/.test(name))
+  assert.deepEqual(facts.sort(), ['self', 'thread-self'])
   const mounts = (await readFile(`/proc/${pid}/mountinfo`, 'utf8'))
     .trim()
     .split('\n')

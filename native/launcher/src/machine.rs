@@ -29,7 +29,8 @@ const MOUNTS: [Mount; 1] = [Mount {
     kind: c"proc",
     target: c"proc",
     flags: MountFlags::NOSUID.union(MountFlags::NODEV).union(MountFlags::NOEXEC),
-    options: None,
+    // Its descriptors, and nothing of the host.
+    options: Some(c"subset=pid"),
 }];
 const PROGRAM: &CStr = c"/usr/bin/qemu-system-x86_64";
 /// Its disks twice over, its sockets, and what its threads wake each other by.

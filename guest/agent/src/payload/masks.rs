@@ -30,6 +30,7 @@ const MASKED: &[&str] = &[
     "/proc/key-users",
     "/proc/modules",
     // Here only where root of the sandbox is root of a machine: in a container their modes say enough.
+    "/proc/dynamic_debug",
     "/proc/kpagecgroup",
     "/proc/kpagecount",
     "/proc/kpageflags",

@@ -42,6 +42,7 @@ fn run() -> Verdict {
         "/proc/acpi",
         "/proc/scsi",
         "/proc/asound",
+        "/proc/dynamic_debug",
         "/sys/firmware",
         "/sys/devices/virtual/powercap",
     ] {
