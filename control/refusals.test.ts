@@ -56,6 +56,12 @@ describe('what is refused', () => {
     )
   })
 
+  // Compared each with each, so many would keep control from everybody else for minutes.
+  test('more capabilities than there are', async () => {
+    const capabilities = Array.from({ length: 9 }, (_, i) => `CAP_${i}`)
+    await assert.rejects(client.submit({ spec: { ...spec('x'), capabilities } }), invalid('spec.capabilities'))
+  })
+
   test('a cursor of another run, or none at all', async () => {
     const [a] = await collect(client.run({ spec: spec('echo', 'a') }))
     const [b] = await collect(client.run({ spec: spec('echo', 'b') }))
@@ -99,6 +105,15 @@ describe('List', () => {
     await assert.rejects(client.list({ pageSize: 1001 }), invalid('page_size'))
     await assert.rejects(client.list({ pageToken: 'x' }), invalid('page_token'))
     await client.cancel({ runId: busy })
+  })
+
+  test('a state that is named a thousand times is asked for once', async () => {
+    const redis = system.redis.connect()
+    const asked = async () => Number(/^cmdstat_zrange:calls=(\d+)/m.exec(await redis.info('commandstats'))?.[1] ?? 0)
+    const before = await asked()
+    await client.list({ labels: { list: 'none' }, states: new Array(1_000).fill(State.STARTING) })
+    // The sweeper asks too, a few times a second.
+    assert.ok((await asked()) - before < 500)
   })
 
   test('large records do not make a page that no client takes', async () => {

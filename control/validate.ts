@@ -54,16 +54,15 @@ const hasNul = (text: string) => text.includes('\0')
 function command(spec: caisson.v1.IRunSpec): Violation[] {
   const args = spec.args ?? []
   const entrypoint = spec.entrypoint?.words ?? []
+  const count = args.length + entrypoint.length
+  if (count > mostWords) {
+    return [violation('spec.args', `has ${number(count)} words with entrypoint, must be at most ${number(mostWords)}`)]
+  }
   const wordBytes = size(args) + size(entrypoint)
   const envBytes = size(Object.entries(spec.env ?? {}).map(([name, value]) => `${name}=${value}`))
   return [
     ...words('spec.args', args),
     ...words('spec.entrypoint.words', entrypoint),
-    ...when(
-      args.length + entrypoint.length > mostWords,
-      'spec.args',
-      () => `has ${number(args.length + entrypoint.length)} words with entrypoint, must be at most ${number(mostWords)}`,
-    ),
     ...when(
       wordBytes + envBytes > mostCommandBytes,
       envBytes > wordBytes ? 'spec.env' : 'spec.args',
@@ -71,11 +70,7 @@ function command(spec: caisson.v1.IRunSpec): Violation[] {
         `is too long: args, entrypoint and env are ${number(wordBytes + envBytes)} bytes together, must be at most ${number(mostCommandBytes)}`,
     ),
     // An entrypoint that is set replaces the image's command altogether, so nothing else could name one.
-    ...when(
-      spec.entrypoint != null && args.length + entrypoint.length === 0,
-      'spec.args',
-      'is empty, and so is entrypoint: at least one word is needed',
-    ),
+    ...when(spec.entrypoint != null && count === 0, 'spec.args', 'is empty, and so is entrypoint: at least one word is needed'),
   ]
 }
 
@@ -183,16 +178,18 @@ function seccomp(profile: string): Violation[] {
 }
 
 function capabilities(names: string[]): Violation[] {
-  return names
-    .flatMap((name, i) => [
-      ...when(
-        !isGrantable(name),
-        `spec.capabilities[${i}]`,
-        () => `is ${quote(name)}, which is none of ${grantableNames.join(', ')}`,
-      ),
-      ...when(names.indexOf(name) < i, `spec.capabilities[${i}]`, 'comes twice'),
-    ])
-    .slice(0, grantableNames.length)
+  const most = grantableNames.length
+  if (names.length > most) {
+    return [violation('spec.capabilities', `has ${number(names.length)} names, must be at most ${most}: each once`)]
+  }
+  return names.flatMap((name, i) => [
+    ...when(
+      !isGrantable(name),
+      `spec.capabilities[${i}]`,
+      () => `is ${quote(name)}, which is none of ${grantableNames.join(', ')}`,
+    ),
+    ...when(names.indexOf(name) < i, `spec.capabilities[${i}]`, 'comes twice'),
+  ])
 }
 
 function key(text: string): Violation[] {
