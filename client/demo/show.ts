@@ -10,7 +10,7 @@ const keptBytes = 64 << 10
 
 export interface Shown {
   verdict: Verdict
-  /** The beginning of both streams together. */
+  /** The beginning of standard output, and then that of standard error. */
   output: string
 }
 
@@ -30,29 +30,35 @@ export const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
 }
 
-/** The first lines; of a flood, its size. */
+/** The first lines of each stream as they become whole, for how the two mix is chance; of a flood, its size. */
 class Output {
-  text = ''
+  readonly #texts = { stdout: '', stderr: '' }
+  readonly #rests = { stdout: '', stderr: '' }
   #bytes = 0
   #lines = 0
-  #rest = ''
+
+  get text(): string {
+    return `${this.#texts.stdout}\n${this.#texts.stderr}`
+  }
 
   add({ stream, data }: Extract<RunEvent, { type: 'output' }>): void {
     this.#bytes += data.length
-    if (this.text.length < keptBytes) this.text += data.toString()
+    if (this.#texts[stream].length < keptBytes) this.#texts[stream] += data.toString()
     if (this.#lines > shownLines) return
-    const lines = (this.#rest + data.toString()).split('\n')
-    this.#rest = lines.pop() ?? ''
-    for (const line of lines.filter((line) => line !== '')) this.#show(stream === 'stderr' ? '!' : '|', line)
+    const lines = (this.#rests[stream] + data.toString()).split('\n')
+    this.#rests[stream] = lines.pop() ?? ''
+    for (const line of lines) this.#show(stream, line)
   }
 
   end(): void {
-    if (this.#rest !== '') this.#show('|', this.#rest)
+    this.#show('stdout', this.#rests.stdout)
+    this.#show('stderr', this.#rests.stderr)
     if (this.#lines > shownLines) say(`    : (${this.#bytes} bytes in all)`)
   }
 
-  #show(mark: string, line: string): void {
+  #show(stream: 'stdout' | 'stderr', line: string): void {
+    if (line === '') return
     // A program's output is data: no control character of it reaches the terminal.
-    if (++this.#lines <= shownLines) say(`    ${mark} ${printable(line.slice(0, 160))}`)
+    if (++this.#lines <= shownLines) say(`    ${stream === 'stderr' ? '!' : '|'} ${printable(line.slice(0, 160))}`)
   }
 }
