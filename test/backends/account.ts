@@ -34,8 +34,10 @@ export const account: Case[] = [
     },
     expect: (finished) => {
       exited(finished)
-      const { cpuUserUs = 0, cpuSystemUs = 0 } = finished.verdict.usage
-      between(cpuUserUs + cpuSystemUs, 750_000, 1_000_000 + 1_000_000 * slowness, describeVerdict(finished))
+      const { cpuUserUs = 0, cpuSystemUs = 0, wallUs = 0 } = finished.verdict.usage
+      // How long Python takes to start in an emulated machine depends on what else its host does, but more than two processors it never had.
+      const most = emulated(finished) ? 2.5 * wallUs : 1_000_000 + 1_000_000 * slowness
+      between(cpuUserUs + cpuSystemUs, 750_000, most, describeVerdict(finished))
     },
   },
   {
