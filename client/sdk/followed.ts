@@ -48,7 +48,7 @@ export class FollowedRun implements AsyncIterable<RunEvent> {
       this.#reject(error)
       throw error
     } finally {
-      this.#reject(new CaissonError('CANCELLED', 'the watch was left before the verdict'))
+      if (!verdictSeen) this.#reject(new CaissonError('CANCELLED', 'the watch was left before the verdict'))
     }
   }
 

@@ -54,12 +54,19 @@ async function* events(stream: ClientReadableStream<caisson.v1.RunEvent>, signal
   if (signal?.aborted) cancel()
   // Whatever comes after this generator was left is of no interest, but must not go unheard.
   stream.on('error', () => {})
+  let complete = false
   try {
-    for await (const message of stream) yield message as caisson.v1.RunEvent
+    for await (const message of stream.iterator({ destroyOnReturn: false })) {
+      complete = message.verdict != null
+      yield message as caisson.v1.RunEvent
+    }
+    complete = true
   } catch (error) {
     throw signal?.aborted ? signal.reason : fromServiceError(error)
   } finally {
     signal?.removeEventListener('abort', cancel)
-    stream.cancel()
+    // The service ends the stream behind the verdict: to cancel it then would cost both sides more than to hear that out.
+    if (complete) stream.resume()
+    else stream.cancel()
   }
 }
