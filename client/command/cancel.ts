@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 import { addConnectFlags, type ConnectFlags, connect } from './connectFlags.js'
+import { eachRun } from './eachRun.js'
 import { write, writeJson } from './output.js'
 
 export function addCancel(program: Command): void {
@@ -13,9 +14,9 @@ export function addCancel(program: Command): void {
 
 async function cancel(runIds: string[], flags: ConnectFlags): Promise<void> {
   using caisson = connect(flags)
-  for (const runId of runIds) {
+  await eachRun(runIds, flags.json === true, async (runId) => {
     const cancelled = await caisson.cancel(runId)
     if (flags.json) await writeJson({ runId, cancelled })
     else await write(process.stdout, `${runId} ${cancelled ? 'is being cancelled' : 'had ended'}\n`)
-  }
+  })
 }

@@ -6,8 +6,8 @@ import { errorJson } from '../sdk/json.js'
 import { printable } from './table.js'
 
 export function tellFailure(error: unknown, json: boolean): void {
-  const text = json && error instanceof CaissonError ? JSON.stringify(errorJson(error)) : `caisson: ${describe(error)}`
-  process.stderr.write(`${text}\n`)
+  const ours = error instanceof CaissonError ? error : new CaissonError('UNKNOWN', describe(error))
+  process.stderr.write(json ? `${JSON.stringify(errorJson(ours))}\n` : `caisson: ${describe(error)}\n`)
 }
 
 function describe(error: unknown): string {

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander'
 import { addConnectFlags, type ConnectFlags, connect } from './connectFlags.js'
+import { eachRun } from './eachRun.js'
 import { write, writeJson } from './output.js'
 
 export function addRm(program: Command): void {
@@ -16,8 +17,8 @@ export function addRm(program: Command): void {
 
 async function rm(runIds: string[], flags: ConnectFlags): Promise<void> {
   using caisson = connect(flags)
-  for (const runId of runIds) {
+  await eachRun(runIds, flags.json === true, async (runId) => {
     await caisson.delete(runId)
     await (flags.json ? writeJson({ runId, deleted: true }) : write(process.stdout, `${runId} is forgotten\n`))
-  }
+  })
 }

@@ -1,7 +1,7 @@
 // Signals that this process gets while a run goes on, passed to the program as a shell's child would get them.
 //
-// Before the program started there is nobody to signal: the run is cancelled. A second SIGINT or SIGTERM cancels it too, for a program
-// that ignores the first; a third ends this process at once.
+// Before the program started there is nobody to signal: the run is cancelled. A second one that asks for an end (all but SIGUSR1 and
+// SIGUSR2) cancels it too, for a program that ignores the first; a third ends this process at once.
 
 import { constants } from 'node:os'
 import type { Caisson } from '../sdk/caisson.js'

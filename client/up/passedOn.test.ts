@@ -38,6 +38,7 @@ test('what is said of registries may be said several times', () => {
 test('what control or worker would refuse is refused before anything starts', () => {
   const none = { workerArgs: [], controlArgs: [] }
   assert.throws(() => judge({ listen: '0.0.0.0:1', name: 'x', ...none }), /loopback/)
+  assert.throws(() => judge({ listen: '127.0.0.1:0', name: 'x', ...none }), /--listen.*port 0/)
   assert.throws(() => judge({ listen: '127.0.0.1:1', name: '../x', ...none }), /--name/)
   assert.throws(() => judge({ listen: '127.0.0.1:1', name: 'x', controlArgs: [], workerArgs: ['--pool', 'x'] }), /--pool/)
   // What looks like a flag is a value here too.

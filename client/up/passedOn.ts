@@ -1,7 +1,7 @@
 // The flags of control and worker that `up` takes in their own spelling and hands on; both judge them before anything is started.
 
 import type { Command } from 'commander'
-import { parseConfig as parseControlConfig } from '../../control/config.js'
+import { ConfigError, parseConfig as parseControlConfig } from '../../control/config.js'
 import { limitRules } from '../../proto/limits.js'
 import { parseConfig as parseWorkerConfig } from '../../worker/config.js'
 import type { CredentialFiles } from './credentials.js'
@@ -82,6 +82,8 @@ export function judge({
   const both = { '--seal-key-file': sealKeyFile, '--redis-ca': redisCa }
   const named = given({ '--tls-cert': tlsCert, '--tls-key': tlsKey, '--token-file': tokenFile, ...both })
   const workersOwn = given({ '--registry-config': registryConfig, '--registry-ca': registryCa, ...both })
-  parseControlConfig(['--redis', redis, '--listen', listen, ...named, ...controlArgs])
+  const { port } = parseControlConfig(['--redis', redis, '--listen', listen, ...named, ...controlArgs])
+  if (port === 0)
+    throw new ConfigError('--listen: port 0 is none to be found at, and a control that died would come back at another')
   parseWorkerConfig(['--redis', redis, '--name', name, ...workersOwn, ...workerArgs])
 }

@@ -93,6 +93,25 @@ test('submit, watch, show, ps, cancel, images', { timeout: 60_000 }, async () =>
   assert.match((await caisson(['images'])).stdout, /busybox/)
 })
 
+test('of several runs each has its turn, also after one that is not there', { timeout: 60_000 }, async () => {
+  const nowhere = `r${'0'.repeat(25)}`
+  const runId = (await caisson(['submit', '--isolation', 'container', busybox, '--', 'sleep', '30'])).stdout.trim()
+  const cancelled = await caisson(['cancel', nowhere, runId])
+  assert.deepEqual([cancelled.code, cancelled.stdout], [125, `${runId} is being cancelled\n`])
+  assert.match(cancelled.stderr, new RegExp(nowhere))
+  await caisson(['watch', runId])
+  const forgotten = await caisson(['rm', '--json', nowhere, runId])
+  assert.deepEqual([forgotten.code, JSON.parse(forgotten.stdout)], [125, { runId, deleted: true }])
+  assert.equal(JSON.parse(forgotten.stderr).error.reason, 'RUN_NOT_FOUND')
+})
+
+test('--json: a failure of the command itself is an object too', { timeout: 30_000 }, async () => {
+  const failed = await caisson(['ps', '--json', '--token-file', '/nowhere'])
+  const { code, reason, message } = JSON.parse(failed.stderr).error
+  assert.deepEqual([failed.code, failed.stdout, code, reason], [125, '', 'UNKNOWN', ''])
+  assert.match(message, /\/nowhere/)
+})
+
 test('doctor says what this machine can do, and why not', { timeout: 60_000 }, async () => {
   const child = spawn(process.execPath, [command, 'doctor', '--json'], { stdio: ['ignore', 'pipe', 'inherit'] })
   let text = ''
