@@ -134,6 +134,23 @@ test('a launcher that is away is a problem until it is back; whoever waits is se
   pool.close()
 })
 
+test('a problem goes when it is over, also where nobody wants a sandbox any more', async () => {
+  const maker = new Maker()
+  const pool = poolOf(maker, { least: 0, most: 0 })
+  maker.failure = new Error('no space left')
+  const stop = new AbortController()
+  const taken = pool.take(stop.signal)
+  await until(() => pool.problem !== undefined)
+  stop.abort(new Error('cancelled'))
+  await assert.rejects(taken, /cancelled/)
+  await delay(150)
+  assert.equal(pool.problem, 'no space left')
+  maker.failure = undefined
+  await until(() => pool.problem === undefined)
+  assert.deepEqual([pool.size, maker.made, maker.disposed], [0, 1, 1])
+  pool.close()
+})
+
 test('whoever gives up waiting takes no sandbox away', async () => {
   const maker = new Maker()
   maker.failure = new Error('nobody listens')

@@ -154,8 +154,8 @@ export class Pool<S extends Sandbox> {
 
   #offer(sandbox: S): void {
     const waiting = this.#waiting.shift()
-    if (this.#closed) sandbox[Symbol.dispose]()
-    else if (waiting) waiting.resolve(sandbox)
+    if (waiting) waiting.resolve(sandbox)
+    else if (this.#closed || this.#idle.length >= this.#target) sandbox[Symbol.dispose]()
     else this.#keep(sandbox)
     if (waiting && this.#waiting.length === 0) this.#refillLater()
     else this.#fill()
@@ -198,7 +198,9 @@ export class Pool<S extends Sandbox> {
     this.#problem = error.message
     this.#retry ??= setTimeout(() => {
       this.#retry = undefined
-      this.#fill()
+      // A worker in trouble is given no runs, so nobody may want one more: yet only a try tells that the trouble is over.
+      if (this.#preparing === 0) this.#add()
+      else this.#fill()
     }, this.#retryMs)
     this.#retryMs = Math.min(this.#retryMs * 2, lastRetryMs)
     if (isNews) this.#onChange(error)
