@@ -57,8 +57,8 @@ test('untilNobodyWaits: at most one run waits for room', async () => {
 
 test('more than there is in all is refused, with the field', async () => {
   const capacity = new Capacity(share(1000, 100), 10)
-  await assert.rejects(capacity.take(share(1000, 101), never), /limits\.memory_bytes is 101, and this worker has 100/)
-  await assert.rejects(capacity.take(share(1001, 100), never), /limits\.cpu_millis/)
+  await assert.rejects(capacity.take(share(1000, 101), never), /takes memory_bytes 101, and this worker has 100/)
+  await assert.rejects(capacity.take(share(1001, 100), never), /cpu_millis 1001/)
 })
 
 test('whatever is taken and given back, it is never overdrawn and ends as it began', async () => {

@@ -72,8 +72,8 @@ export class Capacity {
 
   #checkPossible({ cpuMillis, memoryBytes }: Share): void {
     const { total } = this
-    if (cpuMillis > total.cpuMillis) throw tooMuch('limits.cpu_millis', cpuMillis, total.cpuMillis)
-    if (memoryBytes > total.memoryBytes) throw tooMuch('limits.memory_bytes', memoryBytes, total.memoryBytes)
+    if (cpuMillis > total.cpuMillis) throw tooMuch('cpu_millis', cpuMillis, total.cpuMillis)
+    if (memoryBytes > total.memoryBytes) throw tooMuch('memory_bytes', memoryBytes, total.memoryBytes)
   }
 
   #fits({ cpuMillis, memoryBytes }: Share): boolean {
@@ -111,4 +111,4 @@ export class Capacity {
 }
 
 const tooMuch = (field: string, asked: number, total: number) =>
-  new Failure('INTERNAL', `${field} is ${asked}, and this worker has ${total} in all`)
+  new Failure('INTERNAL', `with its walls the run takes ${field} ${asked}, and this worker has ${total} in all`)

@@ -51,6 +51,15 @@ export const limits: Case[] = [
     },
   },
   {
+    name: 'cpu rate: a tenth of a core is not less',
+    spec: { args: sh('while :; do :; done'), limits: { cpuMillis: 100, wallMs: 4000, cpuMs: 60_000 } },
+    expect: (finished) => {
+      expectVerdict(finished, { outcome: 'WALL_TIMEOUT' })
+      const { cpuUserUs = 0, cpuSystemUs = 0, wallUs = 0 } = finished.verdict.usage
+      assert.ok(cpuUserUs + cpuSystemUs > wallUs * 0.07, describeVerdict(finished))
+    },
+  },
+  {
     name: 'a memory hog',
     spec: { args: sh('echo start; tail /dev/zero; echo survived'), limits: { memoryBytes: 32 * mebibyte } },
     expect: (finished) => {
@@ -68,6 +77,14 @@ export const limits: Case[] = [
     },
     // /dev/shm may be smaller than the limit; then it is full before the memory is.
     expect: (finished) => assert.ok(['OOM_KILLED', 'EXITED'].includes(finished.verdict.outcome), describeVerdict(finished)),
+  },
+  {
+    name: '/dev/shm takes what the memory limit allows',
+    spec: {
+      args: sh('dd if=/dev/zero of=/dev/shm/x bs=1M count=200 2>/dev/null && echo fits'),
+      limits: { memoryBytes: 256 * mebibyte },
+    },
+    expect: says('fits'),
   },
   {
     name: 'a disk filler',

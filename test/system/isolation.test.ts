@@ -2,19 +2,23 @@
 // cases without it are skipped.
 
 import assert from 'node:assert/strict'
+import { chmod, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Caisson } from '../../client/sdk/caisson.js'
 import { CaissonError } from '../../client/sdk/error.js'
 import type { Isolation, RunSpec } from '../../client/sdk/model.js'
 import { finish } from '../harness/finish.js'
 import { Fixture } from '../harness/fixture.js'
-import { busybox } from '../harness/images.js'
+import { busybox, guest } from '../harness/images.js'
 import { machineOffer } from '../harness/offers.js'
 
 const nowhere = '/nonexistent/guest'
-const allowing = await Fixture.start({ args: ['--allow-emulation'] })
+const allowing = await Fixture.start({ args: ['--allow-emulation', '--machine-memory-bytes', '1'] })
 const strict = await Fixture.start()
 const without = await Fixture.start({ args: ['--allow-emulation', '--guest', nowhere] })
+const broken = await Fixture.start({}, brokenGuest)
 
 const spec = (isolation: Isolation): RunSpec => ({ image: busybox, args: ['true'], isolation })
 const [emulated, refused, missing] = await Promise.all([allowing, strict, without].map(({ caisson }) => machineOffer(caisson)))
@@ -67,7 +71,26 @@ test('no QEMU and no kernel: both say what is missing', async () => {
   await expectContainer(without.caisson, /nonexistent/)
 })
 
+test('a guest that gives up: what is offered instead says so', { timeout: 60_000 }, async () => {
+  const offer = await machineOffer(broken.caisson)
+  assert.match(offer?.unavailable ?? '', /VMM ended without a word: .*its guest gave up/)
+})
+
+test('no room for the usual template: the offer says so', { skip: hasKvm }, async () => {
+  assert.match((await machineOffer(allowing.caisson))?.limitation ?? '', /^--machine-memory-bytes has no room/)
+})
+
 test('a container is a container wherever', async () => {
   const { placement } = await placementOf(allowing.caisson, 'CONTAINER')
   assert.equal(placement?.backend, 'container')
 })
+
+/** Its first program is none. */
+async function brokenGuest() {
+  const folder = await mkdtemp(join(tmpdir(), 'caisson-broken-'))
+  for (const name of await readdir(guest)) await symlink(join(guest, name), join(folder, name))
+  await writeFile(join(folder, 'agent'), 'no program')
+  await chmod(folder, 0o755)
+  const undo = () => rm(folder, { recursive: true })
+  return { options: { args: ['--allow-emulation', '--guest', folder] }, undo }
+}

@@ -107,8 +107,8 @@ function wallOf({ backend, observed, seccompDigest, vmm }: Wall): ReceiptWall {
 }
 
 function limitsOf({ enforced, limits, executed }: Facts, { backend }: Wall): NonNullable<Receipt['limits']> {
-  const { cpuMillis, memoryBytes, pids, diskBytes, diskBytesPerSecond, openFiles, outputBytes } = limits
-  const inside = backend === 'microvm' ? { cpuMillis, memoryBytes, pids, diskBytes, openFiles } : { openFiles }
+  const { memoryBytes, pids, diskBytes, diskBytesPerSecond, openFiles, outputBytes } = limits
+  const inside = backend === 'microvm' ? { memoryBytes, pids, diskBytes, openFiles } : { openFiles }
   return {
     ...(enforced && { host: numbers({ ...enforced, diskBytesPerSecond, outputBytes }) }),
     ...(executed && { agent: numbers(inside) }),

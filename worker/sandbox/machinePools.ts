@@ -14,6 +14,7 @@ const waitingBytes = 56 << 20
 /** An image, or a shape, that nobody wanted for so long is not in use any more. */
 const keepMs = 300_000
 const reviewMs = 60_000
+const noRoom = '--machine-memory-bytes has no room for the usual template: machines boot from the kernel'
 /** Beside its run, a machine is made at the cost of that run, most of all where it is emulated. */
 const refillMs: Record<Accelerator, number> = { kvm: 20, tcg: 250 }
 
@@ -66,12 +67,16 @@ export class MachinePools implements Sandboxes {
 
   /** Why machines are booted from the kernel, each time. */
   get templateProblem(): string | undefined {
-    return this.#templates.problem
+    return this.#bounds.memoryBytes < this.#bounds.usual.memoryBytes ? noRoom : this.#templates.problem
+  }
+
+  get #mayWait(): boolean {
+    return this.#bounds.memoryBytes >= waitingBytes
   }
 
   /** Where none may wait it shows only at the first run whether one can be made. */
   async untilHealthy(): Promise<void> {
-    if (this.#bounds.memoryBytes > 0) await this.#usual.untilHealthy()
+    if (this.#mayWait) await this.#usual.untilHealthy()
   }
 
   close(): void {
@@ -109,7 +114,7 @@ export class MachinePools implements Sandboxes {
     const { most, parallel } = this.#bounds
     const pauseMs = refillMs[this.#hypervisor.accelerator]
     return {
-      ...{ least: this.#isUsual(key) && this.#bounds.memoryBytes > 0 ? 1 : 0, most, parallel, reviewMs },
+      ...{ least: this.#isUsual(key) && this.#mayWait ? 1 : 0, most, parallel, reviewMs },
       // Until there is a template, and a machine that began from it.
       patienceMs: 2 * bootMs,
       refillMs: { others: pauseMs, empty: pauseMs },

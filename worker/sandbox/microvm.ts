@@ -16,8 +16,8 @@ const mountMs = 30_000
 const entropyBytes = 64
 /** Emulated, beside runs. */
 const rehearseMs = 30_000
-/** Enough for a program of the agent's own, and no less of a processor than most runs have. */
-const rehearsal = { memoryBytes: 16 << 20, pids: 8, cpuMillis: 1000 }
+/** Enough for a program of the agent's own. */
+const rehearsal = { memoryBytes: 16 << 20, pids: 8 }
 
 /** What the machines of a worker have in common. */
 export interface Hypervisor {
@@ -95,9 +95,9 @@ export class MicroVm implements Sandbox {
 
   /** The record is told when the machine stands: a worker that is lost while it mounts has started nothing. */
   async start(layerKeys: string[], limits: caisson.v1.ILimits, hostname: string, record: () => Promise<void>): Promise<void> {
-    const { memoryBytes, pids, cpuMillis } = startOf([], limits)
+    const { memoryBytes, pids } = startOf([], limits)
     if (!this.#hasDisks) await this.mount(disksOf(layerKeys, limits))
-    const setUp = this.agent.setUp(this.#setup(hostname, { memoryBytes, pids, cpuMillis }))
+    const setUp = this.agent.setUp(this.#setup(hostname, { memoryBytes, pids }))
     await answered(orLaunchersWord(setUp, this.#booted.launcher), 'Setup')
     await Promise.all([record(), answered(this.#booted.launcher.ask({ start: startOf([], limits) }, 'started'), 'Start')])
   }

@@ -37,6 +37,8 @@ const PROGRAM: &CStr = c"/usr/bin/qemu-system-x86_64";
 const VMM_FILES: u64 = 512;
 /// Of what the VMM said before it ended.
 const WORDS_BYTES: usize = 400;
+/// QEMU says nothing of a guest that panics or restarts.
+const SILENT_END: &str = "ended without a word: it was killed, or its guest gave up (--debug keeps its console)";
 /// Until a machine has its disk it has no file that could grow.
 const NO_DISK_YET: u64 = u64::MAX;
 
@@ -154,7 +156,10 @@ impl Machine {
     fn early_end(&self) -> Failure {
         Failure {
             step: Step::Vmm,
-            subject: format!("ended: {}", self.last_words()),
+            subject: match self.last_words() {
+                none if none.is_empty() => SILENT_END.to_owned(),
+                words => format!("ended: {words}"),
+            },
             errno: Errno::IO.raw_os_error(),
         }
     }

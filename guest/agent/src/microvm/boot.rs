@@ -120,7 +120,8 @@ fn mount_in_root() -> Result<(), AgentError> {
         "/dev/shm",
         "tmpfs",
         MountFlags::NOSUID | MountFlags::NODEV,
-        c"mode=1777",
+        // It ends at limits.memory_bytes, as a container's does: half of a machine is less than that.
+        c"mode=1777,size=100%",
     )
     .boot("/dev/shm")?;
     mount("tmpfs", "/disks", "tmpfs", plain, c"mode=700,size=1m").boot("/disks")?;

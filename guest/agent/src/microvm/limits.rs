@@ -8,16 +8,12 @@ use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::{Errno, read, write};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 use std::os::fd::OwnedFd;
-use std::thread::available_parallelism;
 
-const CPU_PERIOD_US: u64 = 100_000;
 const BESIDE: &str = "rehearsal";
 
 pub struct Payload {
     root: OwnedFd,
     folder: OwnedFd,
-    /// Of the machine. To find out takes the library longer than all that is done here for a run.
-    processors: u64,
 }
 
 impl Payload {
@@ -30,28 +26,23 @@ impl Payload {
         let context = fsopen("cgroup2", FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_create(&context)?;
         let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+        // Of cpu no limit: as one group, however many the program's processes are, they leave the agent its part.
         put(&root, "cgroup.subtree_control", "+memory +pids +cpu")?;
-        let processors = available_parallelism().map_err(|_| kernel::last_errno())?.get() as u64;
-        Self::named("payload", root, processors)
+        Self::named("payload", root)
     }
 
-    fn named(name: &str, root: OwnedFd, processors: u64) -> Result<Self, Errno> {
+    fn named(name: &str, root: OwnedFd) -> Result<Self, Errno> {
         mkdirat(&root, name, Mode::from_raw_mode(0o755))?;
         let folder = openat(&root, name, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
         // The first that finds no memory takes all others along, as the launcher does with a container.
         put(&folder, "memory.oom.group", "1")?;
-        Ok(Self {
-            root,
-            folder,
-            processors,
-        })
+        Ok(Self { root, folder })
     }
 
     /// One for a program that is not the client's, and so adds nothing to what the client's used.
     pub fn beside(&self) -> Result<Self, Failure> {
         let root = self.root.try_clone().map_err(|_| kernel::last_errno());
-        root.and_then(|root| Self::named(BESIDE, root, self.processors))
-            .at(Step::Cgroup, BESIDE)
+        root.and_then(|root| Self::named(BESIDE, root)).at(Step::Cgroup, BESIDE)
     }
 
     /// Nothing is in it any more.
@@ -64,17 +55,12 @@ impl Payload {
         openat(&self.folder, "cgroup.procs", flags, Mode::empty()).boot("cgroup.procs")
     }
 
+    /// The rate of cpu is the host's to keep: the guest does not see when its machine is held back, and would count that time once more.
     pub fn limit(&self, machine: &Machine) -> Result<(), Failure> {
-        let mut limits = vec![
+        let limits = [
             ("memory.max", machine.memory_bytes.to_string()),
             ("pids.max", machine.pids.to_string()),
         ];
-        // A quota of all that there is limits nothing; and the first one has the kernel patch its scheduler, which an emulator has to
-        // translate anew.
-        if self.processors * 1_000 > machine.cpu_millis {
-            let quota = machine.cpu_millis.saturating_mul(CPU_PERIOD_US) / 1_000;
-            limits.push(("cpu.max", format!("{quota} {CPU_PERIOD_US}")));
-        }
         for (file, value) in limits {
             put(&self.folder, file, &value).at(Step::Cgroup, format_args!("write {file}"))?;
         }
