@@ -53,7 +53,7 @@ for (const kind of ['the microVM', 'the agent']) {
 test('what cannot be attacked is said, and is no success', async () => {
   const unknown = await doctor('--only', 'no-such-attack', ...onService())
   assert.equal(unknown.code, 125)
-  assert.match(unknown.stderr, /no attack is named "no-such-attack".*classes: host paths/)
+  assert.match(JSON.parse(unknown.stderr).error.message, /no attack is named "no-such-attack".*classes: host paths/)
   const nowhere = await doctor('--address', fixture.instance.address)
   assert.equal(nowhere.code, 125)
   assert.match(nowhere.stderr, /--images/)
