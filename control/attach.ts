@@ -48,7 +48,8 @@ class Session {
     if (violations.length > 0) throw invalidFields(violations)
     if (request.input === 'data') await this.#data(request.data ?? Buffer.alloc(0), request.offset ?? undefined)
     if (request.input === 'end' && request.end) this.#accept(await this.inbox.sendEnd(this.runId))
-    if (request.input === 'signal') this.#accept(await this.inbox.sendSignal(this.runId, request.signal ?? 0))
+    if (request.input === 'signal') this.#accept(await this.inbox.sendSignal(this.runId, request.signal ?? 0, false))
+    if (request.input === 'groupSignal') this.#accept(await this.inbox.sendSignal(this.runId, request.groupSignal ?? 0, true))
   }
 
   async recordedBytes(): Promise<number> {
@@ -73,8 +74,11 @@ class Session {
 }
 
 function validate(request: Request, runId: string): Violation[] {
-  const violations = range('signal', request.signal, 1, mostSignal)
-  violations.push(...range('offset', request.offset, 0, mostOffset))
+  const violations = [
+    ...range('signal', request.signal, 1, mostSignal),
+    ...range('group_signal', request.groupSignal, 1, mostSignal),
+    ...range('offset', request.offset, 0, mostOffset),
+  ]
   const length = request.data?.length ?? 0
   if (length > mostDataBytes)
     violations.push({ field: 'data', description: `is ${length} bytes, must be at most ${mostDataBytes}` })

@@ -42,16 +42,18 @@ describe('inbox', () => {
     const runId = await attached()
     const bytes = Buffer.from([0, 255, 10, 0])
     assert.deepEqual(await inbox.sendData(runId, bytes, undefined, true), { outcome: 'ok', sentBytes: 4, takenId: '0-0' })
-    await inbox.sendSignal(runId, 15)
+    await inbox.sendSignal(runId, 15, false)
+    await inbox.sendSignal(runId, 2, true)
     await inbox.sendData(runId, Buffer.from('more'), 4, true)
     await inbox.sendEnd(runId)
     await submissions.cancel(runId)
-    const messages = await received(runId, 5)
+    const messages = await received(runId, 6)
     assert.deepEqual(
       messages.map(({ id, ...message }) => message),
       [
         { kind: 'data', offset: 0, data: bytes },
-        { kind: 'signal', signal: 15 },
+        { kind: 'signal', signal: 15, group: false },
+        { kind: 'signal', signal: 2, group: true },
         { kind: 'data', offset: 4, data: Buffer.from('more') },
         { kind: 'end' },
         { kind: 'cancel' },
@@ -97,8 +99,8 @@ describe('inbox', () => {
 
   test('signals are bounded too', async () => {
     const runId = await attached(false)
-    for (let i = 0; i < mostWaitingMessages; i++) await inbox.sendSignal(runId, 1)
-    assert.equal((await inbox.sendSignal(runId, 1)).outcome, 'full')
+    for (let i = 0; i < mostWaitingMessages; i++) await inbox.sendSignal(runId, 1, false)
+    assert.equal((await inbox.sendSignal(runId, 1, false)).outcome, 'full')
     assert.equal(await submissions.cancel(runId), 'told')
   })
 
@@ -118,6 +120,6 @@ describe('inbox', () => {
     const runId = await attached(false)
     assert.equal((await inbox.sendData(runId, Buffer.from('x'), undefined, true)).outcome, 'detached')
     assert.equal((await inbox.sendEnd(runId)).outcome, 'detached')
-    assert.equal((await inbox.sendSignal('r0000000000000000000000000', 1)).outcome, 'gone')
+    assert.equal((await inbox.sendSignal('r0000000000000000000000000', 1, false)).outcome, 'gone')
   })
 })

@@ -9,7 +9,7 @@ import type { Entry, StreamTail } from './tail.js'
 export type Message =
   | { kind: 'data'; id: string; offset: number; data: Buffer }
   | { kind: 'end'; id: string }
-  | { kind: 'signal'; id: string; signal: number }
+  | { kind: 'signal'; id: string; signal: number; group: boolean }
   | { kind: 'cancel'; id: string }
 
 export const mostWaitingBytes = 4 << 20
@@ -45,8 +45,9 @@ export class Inbox {
     return this.#send(runId, ['e', 1, '', ''])
   }
 
-  sendSignal(runId: string, signal: number): Promise<Sent> {
-    return this.#send(runId, ['s', signal, '', ''])
+  /** `group`: to all of the main process's group. */
+  sendSignal(runId: string, signal: number, group: boolean): Promise<Sent> {
+    return this.#send(runId, [group ? 'g' : 's', signal, '', ''])
   }
 
   async recordedBytes(runId: string): Promise<number> {
@@ -85,8 +86,9 @@ export class Inbox {
 function message({ id, fields }: Entry): Message {
   const data = fields.get('d')
   if (data) return { kind: 'data', id, offset: Number(fields.get('o')), data }
-  const signal = fields.get('s')
-  if (signal) return { kind: 'signal', id, signal: Number(signal) }
+  const group = fields.get('g')
+  const signal = group ?? fields.get('s')
+  if (signal) return { kind: 'signal', id, signal: Number(signal), group: group !== undefined }
   return { kind: fields.has('e') ? 'end' : 'cancel', id }
 }
 

@@ -69,7 +69,7 @@ export class RunInbox implements Disposable {
 
   #take(message: Message): void {
     if (message.kind === 'cancel') this.#owner.cancel()
-    if (message.kind === 'signal') void this.#started.promise.then(({ process }) => process.signal(message.signal))
+    if (message.kind === 'signal') void this.#started.promise.then(({ process }) => process.signal(message.signal, message.group))
     // Also what is done at once takes its turn, for the inbox is trimmed in order.
     this.#waiting.push(message)
     if (!this.#isFeeding) void this.#feed()

@@ -66,7 +66,7 @@ test('drain: what runs may finish, what has not started goes back, the rest is t
   const waiting = await world.submit({ args: ['exit', '0'] })
   await world.until(waiting, State.PREPARING)
   const drained = world.intake.drain(60_000)
-  await world.inbox.sendSignal(trap, 3)
+  await world.inbox.sendSignal(trap, 3, false)
   assert.equal((await world.end(trap)).verdict.exitCode, 3)
   // As when its time is over.
   world.intake.abandon()

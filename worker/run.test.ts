@@ -163,7 +163,7 @@ describe('input', () => {
     const runId = await world.submit({ args: ['trap'], stdinAttach: true })
     await world.until(runId, State.RUNNING)
     await world.inbox.sendData(runId, Buffer.alloc(200_000), 0, false)
-    await world.inbox.sendSignal(runId, 15)
+    await world.inbox.sendSignal(runId, 15, false)
     assert.equal((await world.end(runId)).verdict.exitCode, 15)
   })
 })

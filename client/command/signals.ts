@@ -1,5 +1,6 @@
 // Signals that this process gets while a run goes on, passed to the program as a shell's child would get them.
 //
+// What a terminal sends to all of its foreground group goes to all of the program's: a shell would wait for its child before it heard of it.
 // Before the program started there is nobody to signal: the run is cancelled. A second one that asks for an end (all but SIGUSR1 and
 // SIGUSR2) cancels it too, for a program that ignores the first; a third ends this process at once.
 
@@ -11,6 +12,7 @@ import { note } from './output.js'
 
 const forwarded = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const
 type Forwarded = (typeof forwarded)[number]
+const ofTerminal: Forwarded[] = ['SIGINT', 'SIGQUIT', 'SIGHUP']
 
 export class SignalRelay {
   #runId: string | undefined
@@ -46,7 +48,7 @@ export class SignalRelay {
 
   #pass(runId: string, signal: Forwarded): void {
     this.caisson
-      .signal(runId, constants.signals[signal])
+      .signal(runId, constants.signals[signal], { group: ofTerminal.includes(signal) })
       .catch((error: Error) => note(`${signal} was not passed on: ${error.message}`))
   }
 

@@ -83,10 +83,13 @@ export class Caisson implements Disposable {
     return new Input(this.#connection, runId, options.signal)
   }
 
-  /** Sends signal 1-64 to the main process. Not repeated when the connection breaks: it may then have arrived or not. */
-  async signal(runId: string, signal: number): Promise<void> {
+  /**
+   * Sends signal 1-64 to the main process, with `group` to all of its process group, as a terminal does. Not repeated when the connection
+   * breaks: it may then have arrived or not.
+   */
+  async signal(runId: string, signal: number, { group = false } = {}): Promise<void> {
     const { call, answer } = this.#connection.writeStream(methods.attach, true)
-    call.end({ runId, signal })
+    call.end({ runId, ...(group ? { groupSignal: signal } : { signal }) })
     await answer
   }
 

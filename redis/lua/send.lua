@@ -3,7 +3,7 @@
 -- KEYS[1] record
 -- KEYS[2] inbox
 -- KEYS[3] input taken
--- ARGV kind ('d' data, 'e' end of input, 's' signal), data or signal number, offset ('' to follow what is recorded), '1' if data that is
+-- ARGV kind ('d' data, 'e' end of input, 's' signal, 'g' signal to the group), data or signal number, offset ('' to follow what is recorded), '1' if data that is
 --      recorded already means that another client feeds the run, most bytes and most messages not yet taken
 -- Result: {word, bytes recorded so far, last entry of `input taken`}; word: 'ok' | 'full' | 'gap' | 'contended' | 'closed' after the end of
 --      input | 'detached' not submitted with stdin_attach | 'ended' the run | 'gone'
@@ -18,7 +18,7 @@ end
 
 if not field[1] then return answer('gone') end
 if field[1] == 'ENDED' then return answer('ended') end
-if kind ~= 's' and not field[2] then return answer('detached') end
+if (kind == 'd' or kind == 'e') and not field[2] then return answer('detached') end
 if kind == 'e' and field[5] then return answer('ok') end
 if kind == 'd' then
   local offset = tonumber(ARGV[3]) or sent

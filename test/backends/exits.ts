@@ -40,6 +40,16 @@ export const exits: Case[] = [
     },
   },
   {
+    // A shell hears of it only when its child has ended.
+    name: 'a signal to the group of the main process reaches its child too',
+    spec: { args: sh('echo ready; sleep 1000; echo not reached') },
+    meanwhile: (caisson, runId) => caisson.signal(runId, 2, { group: true }),
+    expect: (finished) => {
+      expectVerdict(finished, { outcome: 'SIGNALED', signal: 2, effect: 'COMPLETED' })
+      assert.equal(finished.stdout.toString(), 'ready\n')
+    },
+  },
+  {
     name: 'ignores SIGTERM, and is cancelled all the same',
     spec: { args: sh('trap "" TERM; echo ready; while :; do sleep 0.05; done') },
     meanwhile: async (caisson, runId) => {

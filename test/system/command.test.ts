@@ -56,6 +56,16 @@ test('its own failures are told apart', { timeout: 30_000 }, async () => {
   assert.equal(refused.stdout, '')
 })
 
+test('Ctrl-C reaches what a shell waits for', { timeout: 30_000 }, async () => {
+  let sent = false
+  const ended = await caisson(runs('sh', '-c', 'echo ready; sleep 1000; echo not reached'), '', (kill, text) => {
+    if (!sent && text.includes('ready')) kill('SIGINT')
+    sent ||= text.includes('ready')
+  })
+  assert.equal(ended.code, 130)
+  assert.match(ended.stderr, /^caisson: SIGNALED: killed by signal 2 \(SIGINT\)\n$/)
+})
+
 test('Ctrl-C reaches the program', { timeout: 30_000 }, async () => {
   let sent = false
   const ended = await caisson(

@@ -56,8 +56,9 @@ export class AgentProcess {
     this.#send({ credit: { processId: this.#id, stream, bytes } })
   }
 
-  signal(number: number): void {
-    if (!this.#over) this.#send({ signal: { processId: this.#id, number } })
+  /** `group`: to all of its process group. */
+  signal(number: number, group: boolean): void {
+    if (!this.#over) this.#send({ signal: { processId: this.#id, number, group } })
   }
 
   /** A frame that names this process. */

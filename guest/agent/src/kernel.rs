@@ -75,6 +75,12 @@ pub fn send_signal(pidfd: BorrowedFd<'_>, number: u32) -> Result<(), Errno> {
     })
 }
 
+/// `leader`: above 1.
+pub fn signal_group(leader: i32, number: u32) -> Result<(), Errno> {
+    // SAFETY: takes two numbers.
+    checked(unsafe { libc::kill(-leader, number as i32) }.into())
+}
+
 /// Waits for any child: its pid, and the raw status.
 pub fn wait_for_child() -> Result<(i32, i32), Errno> {
     let mut status = 0;

@@ -16,6 +16,7 @@ mod programs;
 mod rights;
 mod seccomp;
 mod session;
+mod signals;
 mod streams;
 
 use std::process::ExitCode;

@@ -7,6 +7,7 @@ use crate::outcome;
 use crate::payload::Prepared;
 use crate::rights;
 use crate::session::{AgentError, Violation};
+use crate::signals::{self, Signals};
 use crate::streams::{InputStream, OutputStream};
 use caisson_frame::agent::{Exec, Input, Started, Stream, agent_frame::Frame, failed::Step};
 use prost::Message;
@@ -40,10 +41,10 @@ pub struct Process {
 }
 
 enum Phase {
-    /// What `outcome` said so far, and signals (bit 0 is number 1) that wait for the program.
+    /// What `outcome` said so far, and what waits for the program.
     Starting {
         said: Vec<u8>,
-        signals: u64,
+        signals: Signals,
     },
     Running,
     /// `Failed` or `Exited` was sent.
@@ -63,7 +64,7 @@ impl Process {
             id: exec.process_id,
             phase: Phase::Starting {
                 said: Vec::new(),
-                signals: 0,
+                signals: Signals::default(),
             },
             main,
             init: Some(prepared.init),
@@ -92,10 +93,11 @@ impl Process {
         self.outputs[index].add_credit(bytes)
     }
 
-    pub fn signal(&mut self, number: u32) {
+    pub fn signal(&mut self, number: u32, group: bool) {
         match &mut self.phase {
-            Phase::Starting { signals, .. } => *signals |= 1 << (number - 1),
+            Phase::Starting { signals, .. } => signals.add(number, group),
             // It may have ended meanwhile: then there is nobody to signal, and nothing to tell.
+            Phase::Running if group => drop(signals::to_group(self.main.as_fd(), number)),
             Phase::Running => drop(kernel::send_signal(self.main.as_fd(), number)),
             Phase::Told => {}
         }
@@ -199,9 +201,9 @@ impl Process {
                 Err(errno) => return Err(AgentError::Pipe(errno)),
             }
         }
-        let signals = *signals;
+        let signals = std::mem::take(signals);
         match outcome::judge(said) {
-            Ok(()) => self.begin(signals, outbox),
+            Ok(()) => self.begin(&signals, outbox),
             Err(failure) => {
                 outbox.push(Frame::Failed(failure.into_frame(self.id)));
                 self.phase = Phase::Told;
@@ -211,15 +213,13 @@ impl Process {
         Ok(())
     }
 
-    fn begin(&mut self, signals: u64, outbox: &mut Outbox) {
+    fn begin(&mut self, signals: &Signals, outbox: &mut Outbox) {
         outbox.push(Frame::Started(Started {
             process_id: self.id,
             input_credit_bytes: self.stdin.initial_credit(),
         }));
         self.phase = Phase::Running;
-        (1..=64)
-            .filter(|number| signals >> (number - 1) & 1 == 1)
-            .for_each(|number| self.signal(number));
+        signals.each(|number, group| self.signal(number, group));
     }
 
     fn reap(&mut self) -> Result<(), AgentError> {

@@ -155,7 +155,7 @@ impl<P: Programs> Session<P> {
             // What is for a process that is gone crossed its end on the way.
             Frame::Signal(signal) => self
                 .process(signal.process_id)
-                .map_or((), |process| process.signal(signal.number)),
+                .map_or((), |process| process.signal(signal.number, signal.group)),
             Frame::Input(input) => self
                 .process(input.process_id)
                 .map_or(Ok(()), |process| process.input(input))?,

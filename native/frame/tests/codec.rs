@@ -28,7 +28,11 @@ fn any_host_frame() -> impl Strategy<Value = HostFrame> {
             stream,
             bytes
         })),
-        (any::<u32>(), any::<u32>()).prop_map(|(process_id, number)| host_frame::Frame::Signal(Signal { process_id, number })),
+        (any::<u32>(), any::<u32>(), any::<bool>()).prop_map(|(process_id, number, group)| host_frame::Frame::Signal(Signal {
+            process_id,
+            number,
+            group
+        })),
         (".{0,80}", any::<[u8; 32]>(), any::<i64>()).prop_map(|(hostname, entropy, unix_us)| {
             host_frame::Frame::Setup(Setup {
                 hostname,
@@ -173,6 +177,7 @@ fn an_end_between_frames_is_an_end_and_inside_one_an_error() {
         &host(host_frame::Frame::Signal(Signal {
             process_id: 1,
             number: 15,
+            group: false,
         })),
     )
     .unwrap();

@@ -37,12 +37,25 @@ fn signals_from_the_worker_reach_the_main_process_alone() {
 }
 
 #[test]
-fn a_signal_right_behind_exec_waits_for_the_program() {
+fn signals_to_the_group_reach_what_the_main_process_waits_for() {
     let mut sandbox = Sandbox::new();
-    sandbox.send(caisson_frame::agent::host_frame::Frame::Exec(exec(&["sleep", "60"])));
-    sandbox.signal(libc::SIGKILL as u32);
-    assert!(matches!(sandbox.next(), Some(Frame::Started(_))));
-    assert_eq!(sandbox.finish().end(), End::Signal(9));
+    sandbox
+        .start(sh("trap 'exit 7' INT; sh -c 'echo up; exec sleep 60'; exit 8"))
+        .unwrap();
+    assert!(matches!(sandbox.next(), Some(Frame::Output(output)) if output.data == b"up\n"));
+    sandbox.signal_group(libc::SIGINT as u32);
+    assert_eq!(sandbox.finish().end(), End::ExitCode(7));
+}
+
+#[test]
+fn a_signal_right_behind_exec_waits_for_the_program() {
+    for send in [Sandbox::signal, Sandbox::signal_group] {
+        let mut sandbox = Sandbox::new();
+        sandbox.send(caisson_frame::agent::host_frame::Frame::Exec(exec(&["sleep", "60"])));
+        send(&mut sandbox, libc::SIGKILL as u32);
+        assert!(matches!(sandbox.next(), Some(Frame::Started(_))));
+        assert_eq!(sandbox.finish().end(), End::Signal(9));
+    }
 }
 
 #[test]

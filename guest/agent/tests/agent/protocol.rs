@@ -1,6 +1,6 @@
 //! A worker that does not keep to the protocol loses its sandbox, and nothing else happens.
 use crate::sandbox::{Sandbox, exec, sh};
-use caisson_frame::agent::{Credit, Exec, Input, Setup, Signal, Stream, failed::Step, host_frame::Frame};
+use caisson_frame::agent::{Credit, Exec, Input, Setup, Stream, failed::Step, host_frame::Frame};
 use std::io::Write;
 
 #[test]
@@ -8,18 +8,8 @@ fn violations_end_the_sandbox() {
     type Violate = fn(&mut Sandbox);
     let cases: [(&str, Violate); 9] = [
         ("second Setup", |sandbox| sandbox.send(Frame::Setup(Setup::default()))),
-        ("signal 0", |sandbox| {
-            sandbox.send(Frame::Signal(Signal {
-                process_id: 1,
-                number: 0,
-            }))
-        }),
-        ("signal 65", |sandbox| {
-            sandbox.send(Frame::Signal(Signal {
-                process_id: 1,
-                number: 65,
-            }))
-        }),
+        ("signal 0", |sandbox| sandbox.signal(0)),
+        ("signal 65", |sandbox| sandbox.signal(65)),
         ("unknown stream", |sandbox| {
             sandbox.send(Frame::Credit(Credit {
                 process_id: 1,

@@ -132,7 +132,19 @@ impl Sandbox {
     }
 
     pub fn signal(&mut self, number: u32) {
-        self.send(host_frame::Frame::Signal(Signal { process_id: 1, number }));
+        self.send_signal(number, false);
+    }
+
+    pub fn signal_group(&mut self, number: u32) {
+        self.send_signal(number, true);
+    }
+
+    fn send_signal(&mut self, number: u32, group: bool) {
+        self.send(host_frame::Frame::Signal(Signal {
+            process_id: 1,
+            number,
+            group,
+        }));
     }
 
     pub fn input(&mut self, offset: u64, data: &[u8], end: bool) {
