@@ -44,7 +44,8 @@ export class Submit {
   /** `metadata` tells whose the call is. */
   async submit(request: caisson.v1.SubmitRequest, metadata: Metadata): Promise<Submitted> {
     const spec = request.spec ?? {}
-    const violations = [...validateSubmit(request), ...this.#beyondPolicy(spec)]
+    const invalid = validateSubmit(request)
+    const violations = invalid.length > 0 ? invalid : this.#beyondPolicy(spec)
     if (violations.length > 0) throw invalidFields(violations)
     checkGranted(spec.capabilities ?? [], this.policy.tenants?.of(metadata) ?? anybody)
     try {
