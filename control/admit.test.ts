@@ -78,6 +78,15 @@ describe('checkCapacity', () => {
     assert.deepEqual(check(asked, [unable, worker('a', container)]), [])
     assert.deepEqual(check({}, [unable]), [])
   })
+  test('less memory where a machine takes its part', () => {
+    const both = { ...worker('a', container, { ...microvm, memoryBytes: 2 ** 29 }), maximum: { memoryBytes: 2 ** 30 } }
+    const limits = resolveLimits({ memoryBytes: 2 ** 29 + 1 }, {})
+    assert.deepEqual(checkCapacity(limits, 'container', [both]), [])
+    assert.deepEqual(checkCapacity(limits, 'microvm', [both]), [
+      { field: 'spec.limits.memory_bytes', description: `is ${2 ** 29 + 1}, no living worker gives more than ${2 ** 29}` },
+    ])
+    assert.deepEqual(workerMaxima('microvm', [both]), { memoryBytes: 2 ** 29 })
+  })
   test('what no single one gives', () => {
     const [violation] = check({ cpuMillis: 4_000, memoryBytes: 4 * 2 ** 30 }, [small, large])
     assert.equal(violation?.field, 'spec.limits')

@@ -24,7 +24,7 @@ export function admit(spec: caisson.v1.IRunSpec, workers: Worker[]): Admission {
 
 /** What no single worker of the queue's can give. With no worker at all (the run waits for one) nothing is known, and nothing refused. */
 export function checkCapacity(limits: AllLimits, queue: QueueName, workers: Worker[]): Violation[] {
-  const maxima = workersOf(queue, workers).map(maximaOf)
+  const maxima = workersOf(queue, workers).map((worker) => maximaOf(worker, queue))
   if (maxima.length === 0) return []
   const each = limitRules.flatMap(({ name, field }) => {
     const most = Math.max(...maxima.map((maximum) => maximum[name] ?? Number.POSITIVE_INFINITY))
@@ -49,7 +49,7 @@ function checkDiskRate(limits: AllLimits, queue: QueueName, workers: Worker[]): 
 
 /** The least that every default is lowered to: what the largest worker gives. */
 export function workerMaxima(queue: QueueName, workers: Worker[]): Maxima {
-  const maxima = workersOf(queue, workers).map(maximaOf)
+  const maxima = workersOf(queue, workers).map((worker) => maximaOf(worker, queue))
   const found: Maxima = {}
   for (const { name } of limitRules) {
     const values = maxima.map((maximum) => maximum[name]).filter((value) => value !== undefined)
@@ -74,13 +74,14 @@ function serves({ backend, counts, unavailable }: caisson.v1.IBackendOffer, queu
   return backend === Backend.BACKEND_MICROVM && (counts === true || queue === 'microvm-required')
 }
 
-function maximaOf({ maximum }: Worker): Maxima {
+function maximaOf({ maximum, offers }: Worker, queue: QueueName): Maxima {
   const found: Maxima = {}
   for (const { name } of limitRules) {
     const value = maximum?.[name]
     if (value != null) found[name] = value
   }
-  return found
+  const memoryBytes = offers?.find((offer) => serves(offer, queue))?.memoryBytes
+  return memoryBytes == null ? found : { ...found, memoryBytes }
 }
 
 const fits = (limits: AllLimits, maximum: Maxima): boolean =>

@@ -10,7 +10,7 @@ import { findHypervisor, notYetKnown } from './sandbox/hypervisor.js'
 import { MachinePools } from './sandbox/machinePools.js'
 import type { Hypervisor } from './sandbox/microvm.js'
 import { Qemu } from './sandbox/qemu.js'
-import { shapeOf, shareOfMachine } from './sandbox/shape.js'
+import { mostMemory, shapeOf, shareOfMachine } from './sandbox/shape.js'
 
 type OpenRedis = (use: string) => Redis
 
@@ -47,8 +47,9 @@ export class Machines {
       this.#host.log.error('no guest could be booted', error)
       this.#found = { ...notYetKnown, offer: { ...notYetKnown.offer, unavailable: 'the launcher could not boot a guest' } }
     }
-    this.#onChange()
     const { hypervisor, offer } = this.#found
+    if (hypervisor) offer.memoryBytes = mostMemory(this.#host.capacity.total.memoryBytes, hypervisor)
+    this.#onChange()
     if (!hypervisor || this.#isStopping) return
     this.#pools = this.#poolsOf(hypervisor)
     const host = hostOf(this.#host, this.#pools, hypervisor, offer)

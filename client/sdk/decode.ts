@@ -159,6 +159,7 @@ export function readWorker(worker: caisson.v1.IWorker): Worker {
       guest: offer.guest ?? '',
       limitation: offer.limitation ?? '',
       diskRateUnavailable: offer.diskRateUnavailable ?? '',
+      ...(offer.memoryBytes != null && { memoryBytes: offer.memoryBytes }),
     })),
     maximum: readLimits(worker.maximum ?? {}),
     cpuMillisFree: worker.cpuMillisFree ?? 0,

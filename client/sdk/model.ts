@@ -216,4 +216,6 @@ export interface BackendOffer {
   guest: string
   /** Why limits.diskBytesPerSecond cannot be kept; empty when it can. */
   diskRateUnavailable: string
+  /** Of a microVM, the highest limits.memoryBytes; else that of the worker's maximum. */
+  memoryBytes?: number
 }

@@ -80,6 +80,23 @@ test('no room for the usual template: the offer says so', { skip: hasKvm }, asyn
   assert.match((await machineOffer(allowing.caisson))?.limitation ?? '', /^--machine-memory-bytes has no room/)
 })
 
+test('more memory than a machine can have here is refused when it is asked for, though a container gets it', async () => {
+  const { caisson } = allowing
+  const most = (await machineOffer(caisson))?.memoryBytes ?? 0
+  const asking = (isolation: Isolation, memoryBytes: number) => caisson.submit({ ...spec(isolation), limits: { memoryBytes } })
+  await assert.rejects(asking('MICROVM_REQUIRED', most + 1), (error) => {
+    assert.ok(error instanceof CaissonError)
+    assert.deepEqual(error.violations, [
+      { field: 'spec.limits.memory_bytes', description: `is ${most + 1}, no living worker gives more than ${most}` },
+    ])
+    return true
+  })
+  for (const isolation of ['MICROVM_REQUIRED', 'CONTAINER'] as const) {
+    const { runId } = await asking(isolation, isolation === 'CONTAINER' ? most + 1 : most)
+    await caisson.cancel(runId)
+  }
+})
+
 test('a container is a container wherever', async () => {
   const { placement } = await placementOf(allowing.caisson, 'CONTAINER')
   assert.equal(placement?.backend, 'container')

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { resolveLimits } from '../../proto/limits.js'
 import { Qemu } from './qemu.js'
-import { disksOf, guestMemory, shapeOf } from './shape.js'
+import { disksOf, guestMemory, mostMemory, shapeOf, shareOfMachine } from './shape.js'
 import type { MachineSpec } from './vmm.js'
 
 const folder = join(import.meta.dirname, '../../../test/golden/qemu-args')
@@ -66,6 +67,18 @@ test('the launcher hears who has a console', () => {
   const vmm = new Qemu('/none')
   assert.equal(vmm.plan(spec).boot.console, false)
   assert.equal(vmm.plan({ ...spec, console: true }).boot.console, true)
+})
+
+test('the most memory of a run is what fits, and a byte more does not', () => {
+  for (const accelerator of ['kvm', 'tcg'] as const) {
+    const hypervisor = { vmm: new Qemu('/none'), accelerator, tscKhz: 0, acpi: false, console: false }
+    const share = (memoryBytes: number) => shareOfMachine(resolveLimits({ memoryBytes }, {}), hypervisor).memoryBytes
+    for (const bytes of [1024 * mib, 3500 * mib, 64 * 1024 * mib + 1]) {
+      const most = mostMemory(bytes, hypervisor)
+      assert.ok(most > bytes / 4 && share(most) <= bytes && share(most + 1) > bytes, `${accelerator} ${bytes}: ${most}`)
+    }
+    assert.equal(mostMemory(mib, hypervisor), 0)
+  }
 })
 
 test('runs of nearly the same size are of one shape', () => {

@@ -55,6 +55,17 @@ export function specOf(
   return { ...shape, accelerator, tscKhz, acpi, console, origin, readyDiskBytes: usualDiskBytes }
 }
 
+/** The highest limits.memoryBytes of a run that takes no more than `bytes` of the host; 0: there is none. */
+export function mostMemory(bytes: number, hypervisor: Hypervisor): number {
+  let [fits, beyond] = [0, bytes + 1]
+  while (beyond - fits > 1) {
+    const memoryBytes = Math.floor((fits + beyond) / 2)
+    if (shareOfMachine(resolveLimits({ memoryBytes }, {}), hypervisor).memoryBytes <= bytes) fits = memoryBytes
+    else beyond = memoryBytes
+  }
+  return fits
+}
+
 /** What a run takes of the host: also its guest's kernel, and its VMM. */
 export function shareOfMachine(limits: caisson.v1.ILimits, hypervisor: Hypervisor): Share {
   const spec = specOf(hypervisor, shapeOf(limits, 0), { kind: 'kernel' })
