@@ -38,9 +38,9 @@ export function checkCapacity(limits: AllLimits, queue: QueueName, workers: Work
 
 function checkDiskRate(limits: AllLimits, queue: QueueName, workers: Worker[]): Violation[] {
   if (diskRateOf(limits) === undefined) return []
-  const why = workersOf(queue, workers).map(({ workerId, offers }) => {
-    const offer = offers?.find((offer) => serves(offer, queue))
-    return offer?.diskRateUnavailable ? `${workerId}: ${offer.diskRateUnavailable}` : undefined
+  const why = workersOf(queue, workers).map((worker) => {
+    const unavailable = offerFor(queue, worker)?.diskRateUnavailable
+    return unavailable ? `${worker.workerId}: ${unavailable}` : undefined
   })
   if (why.includes(undefined)) return []
   const told = why.slice(0, mostReasons).join('; ')
@@ -65,7 +65,9 @@ function chooseQueue(isolation: caisson.v1.Isolation, workers: Worker[]): QueueN
 }
 
 const workersOf = (queue: QueueName, workers: Worker[]): Worker[] =>
-  workers.filter((worker) => !worker.draining && (worker.offers ?? []).some((offer) => serves(offer, queue)))
+  workers.filter((worker) => !worker.draining && offerFor(queue, worker))
+
+const offerFor = (queue: QueueName, { offers }: Worker) => offers?.find((offer) => serves(offer, queue))
 
 /** An emulated VM is no wall: it does not count, and is offered only where the operator said that it may serve who asks for no other. */
 function serves({ backend, counts, unavailable }: caisson.v1.IBackendOffer, queue: QueueName): boolean {
@@ -74,13 +76,13 @@ function serves({ backend, counts, unavailable }: caisson.v1.IBackendOffer, queu
   return backend === Backend.BACKEND_MICROVM && (counts === true || queue === 'microvm-required')
 }
 
-function maximaOf({ maximum, offers }: Worker, queue: QueueName): Maxima {
+function maximaOf(worker: Worker, queue: QueueName): Maxima {
   const found: Maxima = {}
   for (const { name } of limitRules) {
-    const value = maximum?.[name]
+    const value = worker.maximum?.[name]
     if (value != null) found[name] = value
   }
-  const memoryBytes = offers?.find((offer) => serves(offer, queue))?.memoryBytes
+  const memoryBytes = offerFor(queue, worker)?.memoryBytes
   return memoryBytes == null ? found : { ...found, memoryBytes }
 }
 

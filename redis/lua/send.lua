@@ -3,8 +3,8 @@
 -- KEYS[1] record
 -- KEYS[2] inbox
 -- KEYS[3] input taken
--- ARGV kind ('d' data, 'e' end of input, 's' signal, 'g' signal to the group), data or signal number, offset ('' to follow what is recorded), '1' if data that is
---      recorded already means that another client feeds the run, most bytes and most messages not yet taken
+-- ARGV kind ('d' data, 'e' end of input, 's' signal, 'g' signal to the group), data or signal number, offset ('' to follow what is
+--      recorded), '1' if data that is recorded already means that another client feeds the run, most bytes and most messages not yet taken
 -- Result: {word, bytes recorded so far, last entry of `input taken`}; word: 'ok' | 'full' | 'gap' | 'contended' | 'closed' after the end of
 --      input | 'detached' not submitted with stdin_attach | 'ended' the run | 'gone'
 

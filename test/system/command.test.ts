@@ -56,27 +56,24 @@ test('its own failures are told apart', { timeout: 30_000 }, async () => {
   assert.equal(refused.stdout, '')
 })
 
-test('Ctrl-C reaches what a shell waits for', { timeout: 30_000 }, async () => {
+/** Ctrl-C, once the script says that it is ready. */
+function interrupted(script: string): Promise<Ended> {
   let sent = false
-  const ended = await caisson(runs('sh', '-c', 'echo ready; sleep 1000; echo not reached'), '', (kill, text) => {
-    if (!sent && text.includes('ready')) kill('SIGINT')
-    sent ||= text.includes('ready')
+  return caisson(runs('sh', '-c', script), '', (kill, text) => {
+    if (sent || !text.includes('ready')) return
+    sent = true
+    kill('SIGINT')
   })
+}
+
+test('Ctrl-C reaches what a shell waits for', { timeout: 30_000 }, async () => {
+  const ended = await interrupted('echo ready; sleep 1000; echo not reached')
   assert.equal(ended.code, 130)
   assert.match(ended.stderr, /^caisson: SIGNALED: killed by signal 2 \(SIGINT\)\n$/)
 })
 
 test('Ctrl-C reaches the program', { timeout: 30_000 }, async () => {
-  let sent = false
-  const ended = await caisson(
-    runs('sh', '-c', 'trap "echo caught; exit 9" INT; echo ready; while :; do sleep 0.05; done'),
-    '',
-    (kill, text) => {
-      if (sent || !text.includes('ready')) return
-      sent = true
-      kill('SIGINT')
-    },
-  )
+  const ended = await interrupted('trap "echo caught; exit 9" INT; echo ready; while :; do sleep 0.05; done')
   assert.deepEqual([ended.code, ended.stdout], [9, 'ready\ncaught\n'])
 })
 
