@@ -11,7 +11,7 @@ import type {
 } from '@grpc/grpc-js'
 import type { Refusal } from '../proto/reason.js'
 import * as log from './log.js'
-import { type Message, Outgoing } from './outgoing.js'
+import { type Messages, Outgoing } from './outgoing.js'
 import { asRefusal, statusOf } from './status.js'
 
 interface AnyCall {
@@ -44,8 +44,8 @@ export class Calls {
   /** `stop` is aborted when the client leaves, and with a Refusal when control does. */
   events<Req>(
     handle: (request: Req, out: Outgoing, stop: AbortController, metadata: Metadata) => Promise<void>,
-  ): handleServerStreamingCall<Req, Message> {
-    return (call: ServerWritableStream<Req, Message>) => {
+  ): handleServerStreamingCall<Req, Messages> {
+    return (call: ServerWritableStream<Req, Messages>) => {
       const stop = this.#openStream(call)
       handle(call.request, new Outgoing(call, stop.signal), stop, call.metadata)
         .then(

@@ -2,6 +2,7 @@
 import { caisson } from '../proto/messages.js'
 import { type CallReasonName, callReasons, invalidFields, Refusal, type Violation } from '../proto/reason.js'
 import type { Seal } from '../proto/seal.js'
+import { Gathered } from '../redis/command.js'
 import type { Errands } from '../redis/errands.js'
 import { asBuffer, milliseconds } from '../redis/events.js'
 import type { Living } from './living.js'
@@ -34,7 +35,8 @@ export class Images {
     const { registryCredential, ...pull } = request
     const seal = this.#sealerOf(registryCredential)
     const make = (errandId: string): IErrand => ({ pull, ...(seal && { sealedCredential: seal(errandId) }) })
-    const write = (event: caisson.v1.IPullImageEvent) => out.write(asBuffer(v1.PullImageEvent.encode(event).finish()))
+    const write = (event: caisson.v1.IPullImageEvent) =>
+      out.write([new Gathered([asBuffer(v1.PullImageEvent.encode(event).finish())])])
     await this.#each(await this.#takers(request.workerId), async (workerId) => {
       const tell = async ({ layer }: Answer) => void (layer && (await write({ workerId, progress: layer })))
       const { answer, failure } = await this.#send(workerId, make, stop, tell)
@@ -90,7 +92,8 @@ export class Images {
 
   async verify(request: caisson.v1.IVerifyImagesRequest, out: Outgoing, stop: AbortSignal): Promise<void> {
     refuse(validateWorkerId(request.workerId))
-    const write = (event: caisson.v1.IVerifyImagesEvent) => out.write(asBuffer(v1.VerifyImagesEvent.encode(event).finish()))
+    const write = (event: caisson.v1.IVerifyImagesEvent) =>
+      out.write([new Gathered([asBuffer(v1.VerifyImagesEvent.encode(event).finish())])])
     await this.#each(await this.#asked(request.workerId), async (workerId) => {
       const tell = async ({ checked }: Answer) => void (checked && (await write({ workerId, progress: checked })))
       const { answer, failure } = await this.#send(workerId, () => ({ verify: request }), stop, tell)

@@ -1,9 +1,9 @@
 // The services as control serves them, straight from the generated codecs. Events are written as bytes: a watch does not decode what it hands on.
 import type { MethodDefinition } from '@grpc/grpc-js'
 import { caisson } from '../proto/messages.js'
-import type { Gathered } from '../redis/command.js'
 import { asBuffer } from '../redis/events.js'
-import type { Message } from './outgoing.js'
+import { framed } from './framing.js'
+import type { Messages } from './outgoing.js'
 
 interface Codec<Out, In> {
   encode(message: In): { finish(): Uint8Array }
@@ -29,26 +29,16 @@ function method<Req, IReq, Res, IRes>(
   }
 }
 
-function eventStream<Req, IReq>(path: string, request: Codec<Req, IReq>): MethodDefinition<Req, Message> {
+function eventStream<Req, IReq>(path: string, request: Codec<Req, IReq>): MethodDefinition<Req, Messages> {
   return {
     path: `/caisson.v1.${path}`,
     requestStream: false,
     responseStream: true,
     requestSerialize: unused,
     requestDeserialize: (bytes) => request.decode(bytes),
-    responseSerialize: (event) => (Buffer.isBuffer(event) ? event : together(event)),
+    responseSerialize: framed,
     responseDeserialize: unused,
   }
-}
-
-let room = Buffer.alloc(0)
-
-/** grpc-js copies what it is given behind a header of its own, at once: so it is always given the same room. */
-function together({ length, parts }: Gathered): Buffer {
-  if (room.length < length) room = Buffer.allocUnsafeSlow(length)
-  let at = 0
-  for (const part of parts) at += part.copy(room, at)
-  return room.subarray(0, length)
 }
 
 /** Of a definition, a server uses its own half. */

@@ -2,8 +2,8 @@
 import type { ServerWritableStream } from '@grpc/grpc-js'
 import type { Gathered } from '../redis/command.js'
 
-/** Encoded. */
-export type Message = Buffer | Gathered
+/** Encoded, one after the other: they go out in one frame, which costs us one system call, and the client one wake-up. */
+export type Messages = readonly Gathered[]
 
 /** On the way to a client that does not read; its flow control window comes on top. */
 const mostUnsentBytes = 512 << 10
@@ -14,20 +14,21 @@ export class Outgoing {
   #waiting: (() => void)[] = []
 
   constructor(
-    private readonly call: ServerWritableStream<unknown, Message>,
+    private readonly call: ServerWritableStream<unknown, Messages>,
     /** Aborted when the client is gone. */
     private readonly gone: AbortSignal,
   ) {
     gone.addEventListener('abort', () => this.#resume(), { once: true })
   }
 
-  /** Resolves when more may be written. Bytes are counted, for the stream itself counts messages only. `sent`: it is no longer needed. */
-  async write(message: Message, sent: () => void = () => {}): Promise<void> {
+  /** Resolves when more may be written. Bytes are counted, for the stream itself counts messages only. `sent`: they are no longer needed. */
+  async write(messages: Messages, sent: () => void = () => {}): Promise<void> {
     if (this.gone.aborted) return
-    this.#unsentBytes += message.length
-    this.call.write(message, () => {
+    const bytes = messages.reduce((sum, { length }) => sum + length, 0)
+    this.#unsentBytes += bytes
+    this.call.write(messages, () => {
       sent()
-      this.#unsentBytes -= message.length
+      this.#unsentBytes -= bytes
       if (this.#unsentBytes <= mostUnsentBytes / 2) this.#resume()
     })
     if (this.#unsentBytes > mostUnsentBytes) await this.#drained()

@@ -9,6 +9,8 @@ import type { Outgoing } from './outgoing.js'
 
 /** How often a watch without news asks whether there can be any. */
 const checkMs = 15_000
+/** So many bytes of events are not kept for more of them. */
+const leastTogether = 64 << 10
 
 export class Watch {
   constructor(
@@ -58,10 +60,10 @@ export class Watch {
 
   /** True: the last of them was the verdict. */
   async #write(runId: string, entries: Entry[], out: Outgoing, signal: AbortSignal): Promise<boolean> {
-    for (const entry of entries) {
-      const stored = entry.fields.get('e')
-      if (stored) await out.write(completeEvent(runId, entry.id, stored), () => release(entry))
-      if (entry.fields.has('last')) return true
+    for (const some of together(entries)) {
+      const events = some.map((entry) => completeEvent(runId, entry.id, stored(entry)))
+      await out.write(events, () => some.forEach(release))
+      if (some.at(-1)?.fields.has('last')) return true
       if (signal.aborted) return false
     }
     return false
@@ -75,6 +77,23 @@ export class Watch {
     const [last] = await this.redis.xrevrange(eventsKey(runId), '+', '-', 'COUNT', 1)
     return last === undefined || !isAfter(last[0], place)
   }
+}
+
+const stored = ({ fields }: Entry): Buffer => fields.get('e') ?? Buffer.alloc(0)
+
+/** What is small waits for what comes next. */
+function* together(entries: Entry[]): Generator<Entry[]> {
+  let some: Entry[] = []
+  let bytes = 0
+  for (const entry of entries) {
+    some.push(entry)
+    bytes += stored(entry).length
+    if (bytes < leastTogether) continue
+    yield some
+    some = []
+    bytes = 0
+  }
+  if (some.length > 0) yield some
 }
 
 export const notFound = (runId: string) => new Refusal('RUN_NOT_FOUND', `there is no run ${runId}, or it is no longer retained`)
