@@ -42,9 +42,14 @@ export class Capacity {
     return this.#active
   }
 
+  /** A run that comes now has to wait, whatever it asks for. */
+  get isBusy(): boolean {
+    return this.#waiting.length > 0 || this.#active >= this.maxRuns
+  }
+
   /** Until a run that comes now would not have to wait behind another. */
   async untilNobodyWaits(): Promise<void> {
-    while (this.#waiting.length > 0 || this.#active >= this.maxRuns) {
+    while (this.isBusy) {
       this.#roomForNext ??= new Deferred()
       await this.#roomForNext.promise
     }
@@ -104,7 +109,7 @@ export class Capacity {
       this.#waiting.shift()
       next.turn.resolve(this.#give(next.share))
     }
-    if (this.#waiting.length > 0 || this.#active >= this.maxRuns) return
+    if (this.isBusy) return
     this.#roomForNext?.resolve()
     this.#roomForNext = undefined
   }

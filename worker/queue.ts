@@ -18,8 +18,8 @@ const renewMs = 10_000
 const retryMs = 1_000
 /** A wait for a job begins anew after so long: a wake-up may be lost with the worker that had it. */
 const waitSeconds = 5
-/** What was handed over is started before the next is asked for. */
-const handoverMs = 3
+/** What was handed over comes first: the next is asked for when it is over, or after this long, or when a job is there. */
+const handoverMs = 10
 
 interface Active {
   run: Run
@@ -36,6 +36,8 @@ export class Intake {
   /** Of the request for the next job, until one is had by it. */
   #token = ''
   #handed = new Deferred<void>()
+  /** With the next run that ends. */
+  #over = new Deferred<void>()
   #marked: Promise<unknown> | undefined
   #isDraining = false
   #whenEmpty: (() => void) | undefined
@@ -117,7 +119,7 @@ export class Intake {
     if (run || othersWait) this.#accept(token, run)
     if (othersWait) return
     await Promise.race([this.#untilMarked(), handed])
-    if (token !== this.#token) await delay(handoverMs)
+    if (token !== this.#token) await Promise.race([this.#untilMarked(), this.#over.promise, delay(handoverMs)])
   }
 
   /** By an answer, or handed over; not by both, nor twice. */
@@ -165,6 +167,8 @@ export class Intake {
       this.#host.log.error('run not ended', error, { job: id })
     } finally {
       this.#active.delete(id)
+      this.#over.resolve()
+      this.#over = new Deferred()
       if (this.#active.size === 0) this.#whenEmpty?.()
     }
   }

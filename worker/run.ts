@@ -1,4 +1,5 @@
 // The story of one run: room, image, sandbox, program, verdict; and everything given back in reverse, whatever happens.
+import { setTimeout as delay } from 'node:timers/promises'
 import type { caisson } from '../proto/messages.js'
 import { Failure } from '../proto/reason.js'
 import { specDigest } from '../proto/specDigest.js'
@@ -16,6 +17,8 @@ import { mayRetry, verdictOf } from './verdict.js'
 import { within } from './within.js'
 
 const flushMs = 10_000
+/** The verdict's way to the client: what is taken away meanwhile takes the processor from it. */
+const newsMs = 1
 
 export class Run {
   readonly #host: Host
@@ -47,6 +50,7 @@ export class Run {
       this.stop(error)
     }
     await this.#conclude()
+    if (!this.#host.capacity.isBusy) await delay(newsMs)
   }
 
   /** Ends it for `cause`, unless it is ending for another. */
