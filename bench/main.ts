@@ -10,7 +10,7 @@ import { Bench, type Row } from './bench.js'
 import { chart } from './chart.js'
 import { judge, type Result } from './result.js'
 import { firstUse } from './rows/image.js'
-import { latency, pipelines } from './rows/latency.js'
+import { apart, latency, pipelines } from './rows/latency.js'
 import { machines } from './rows/machines.js'
 import { manyMachines } from './rows/manyMachines.js'
 import { idleMemory } from './rows/memory.js'
@@ -28,6 +28,7 @@ const chartPath = 'docs/latency.svg'
 const rows: Row[] = [
   idleMemory,
   latency,
+  apart,
   pipelines,
   throughput,
   output,

@@ -1,11 +1,11 @@
-"""time_command.py COUNT WORD…: runs a command COUNT times, one after another, and prints the microseconds of each as JSON."""
+"""time_command.py COUNT PAUSE WORD…: runs a command COUNT times, PAUSE milliseconds apart, and prints the microseconds of each as JSON."""
 
 import json
 import os
 import sys
 import time
 
-count, command = int(sys.argv[1]), sys.argv[2:]
+count, pause, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 times = []
 for _ in range(count):
     before = time.perf_counter_ns()
@@ -14,4 +14,5 @@ for _ in range(count):
     times.append((time.perf_counter_ns() - before) / 1000)
     if status:
         sys.exit(f"{' '.join(command)} ended with {status}")
+    time.sleep(pause / 1000)
 print(json.dumps(times))

@@ -1,5 +1,5 @@
 // One client, one run of /bin/true after another, image prepared.
-
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Bench, type Row, runTrue, withRedis } from '../bench.js'
 import { Pipeline } from '../peers/pipeline.js'
 import { timeCommand } from '../peers/time.js'
@@ -40,6 +40,33 @@ export const latency: Row = {
       },
       { id: 'run-latency-runc', value, unit, peer: { name: 'runc run', value: median(times.runc) } },
       { id: 'run-latency-exec', value, unit, peer: { name: 'fork and exec', value: median(times.exec) } },
+    ]
+  },
+}
+
+/** Of a service that has nothing else to do: what the last run left is taken away by then, and what the next one needs is made. */
+const apartMs = 50
+
+export const apart: Row = {
+  ids: ['run-latency-apart', 'run-latency-apart-aim'],
+  async measure(bench: Bench) {
+    const instance = await bench.instance()
+    const peers = bench.peers()
+    const times: Record<'caisson' | 'crun' | 'bwrap', number[]> = { caisson: [], crun: [], bwrap: [] }
+    const each = Math.ceil(bench.samples / rounds)
+    for (let round = 0; round < rounds; round++) {
+      for (let i = 0; i < each; i++) {
+        times.caisson.push(await runTrue(instance))
+        await sleep(apartMs)
+      }
+      times.crun.push(...(await timeCommand(each, peers.crun('caisson-bench-crun'), apartMs)))
+      times.bwrap.push(...(await timeCommand(each, peers.bwrap, apartMs)))
+    }
+    const value = median(times.caisson)
+    const peer = (name: string, times: number[]) => ({ name: `${name}, ${apartMs} ms apart`, value: median(times) })
+    return [
+      { id: 'run-latency-apart', value, unit: 'ms', peer: peer('crun run', times.crun), goal: { ratioAtMost: 0.8 } },
+      { id: 'run-latency-apart-aim', value, unit: 'ms', peer: peer('bwrap', times.bwrap), goal: { ratioAtMost: 0.8 } },
     ]
   },
 }
