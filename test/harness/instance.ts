@@ -44,7 +44,6 @@ export class Instance {
     private readonly logged: () => string,
     connect: InstanceOptions['connect'],
   ) {
-    process.once('exit', this.#endWithUs)
     this.caisson = Caisson.connect({ address, ...connect })
   }
 
@@ -56,7 +55,9 @@ export class Instance {
     const address = options.listen ?? `127.0.0.1:${await freePort()}`
     const args = ['up', '--name', name, '--state', join(folder, 'state'), '--listen', address]
     const folders = ['--images', images, '--images', join(folder, 'images')]
-    const up = spawn(process.execPath, [command, ...args, ...folders, ...(options.args ?? [])], {
+    // A test or bench leaves no service behind, however it ends.
+    const endsWithUs = ['--pdeathsig', 'TERM', process.execPath, command]
+    const up = spawn('setpriv', [...endsWithUs, ...args, ...folders, ...(options.args ?? [])], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env },
     })
@@ -108,13 +109,9 @@ export class Instance {
     await until(`${part} is restarted`, 30_000, async () => (await this.pid(part).catch(() => before)) !== before)
   }
 
-  /** A test or bench that is interrupted leaves no service behind. */
-  readonly #endWithUs = () => this.up.kill('SIGTERM')
-
   /** Ends `caisson up` as a user does, and removes what it kept. */
   async stop(): Promise<void> {
     this.caisson.close()
-    process.off('exit', this.#endWithUs)
     if (this.up.exitCode === null && this.up.signalCode === null) {
       const exited = new Promise((resolve) => this.up.once('exit', resolve))
       this.up.kill('SIGTERM')
@@ -140,8 +137,5 @@ export class Instance {
     return isAlive(this.upPid)
   }
 }
-
-// Ended by the runner's limit of time: 'exit' is still heard.
-process.once('SIGTERM', () => process.exit(1))
 
 export const command = new URL('../../client/command/main.js', import.meta.url).pathname
