@@ -26,7 +26,11 @@ local result = answer(request, ARGV[1], ARGV[2])
 local standing = redis.call('HGET', KEYS[8], worker)
 if result[1] == '0' and not result[2] then
   local packed = cmsgpack.pack(request)
-  if packed ~= standing then redis.call('HSET', KEYS[8], worker, packed) end
+  if packed ~= standing then
+    -- On no disk: a Redis that starts again finds the jobs that were added meanwhile marked, and the worker is woken.
+    redis.set_repl(redis.REPL_NONE)
+    redis.call('HSET', KEYS[8], worker, packed)
+  end
 elseif standing then
   redis.call('HDEL', KEYS[8], worker)
 end
