@@ -1,15 +1,8 @@
 // BullMQ's queues as the producer sees them. A worker makes its own `new Worker(queueName, …, workerOptions)`.
-import { type IRedisTransaction, Job, Queue } from 'bullmq'
+import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
-import { bullPrefix, type JobData, jobId, jobName, jobOptions, type QueueName, queueNames } from '../proto/job.js'
+import { bullPrefix, type JobData, jobId, jobOptions, type QueueName, queueNames } from '../proto/job.js'
 import type { Argument } from './command.js'
-
-/** What a script needs to add a job as BullMQ would. */
-export interface JobAddition {
-  keys: string[]
-  /** Name of BullMQ's script, and its arguments. */
-  args: Argument[]
-}
 
 /** One BullMQ queue per backend over one connection. */
 export class Queues {
@@ -34,25 +27,14 @@ export class Queues {
     await Promise.all(queueNames.map((name) => this.#queues[name].close()))
   }
 
-  /** Nothing is sent: BullMQ prepares keys and arguments, and a script of ours adds the job together with what belongs to it. */
-  addition(name: QueueName, data: JobData, priority: number): JobAddition {
-    const queue = this.#queues[name]
+  /**
+   * Words for lua/include/add.lua, which adds a job as BullMQ would, together with what belongs to it: prefix of BullMQ's keys, and the job's
+   * id, data, options and priority.
+   */
+  addition(name: QueueName, data: JobData, priority: number): Argument[] {
     const id = jobId(data.runId, data.attempt)
-    const job = new Job(queue, jobName, data, { ...jobOptions, jobId: id, ...(priority > 0 && { priority }) }, id)
-    let prepared: unknown[] = []
-    let script = ''
-    const recorder = {
-      runCommand(command: string, args: unknown[]) {
-        script = command.split(':')[0] ?? ''
-        prepared = args
-        return id
-      },
-    }
-    // Of a transaction, BullMQ uses only runCommand here.
-    void queue.backend.addJobToTransaction(recorder as unknown as IRedisTransaction, job.asJSON(), id)
-    const numberOfKeys = 9
-    const keys = prepared.slice(0, numberOfKeys).map(String)
-    return { keys, args: [script, ...prepared.slice(numberOfKeys).map(asArgument)] }
+    const options = { ...jobOptions, jobId: id, ...(priority > 0 && { priority }) }
+    return [this.#queues[name].toKey(''), id, JSON.stringify(data), JSON.stringify(options), priority]
   }
 
   /** A queued run whose job is not there is never taken. */
@@ -64,9 +46,4 @@ export class Queues {
   async remove(name: QueueName, runId: string, attempt: number): Promise<void> {
     await this.#queues[name].remove(jobId(runId, attempt))
   }
-}
-
-function asArgument(value: unknown): Argument {
-  if (typeof value === 'string' || typeof value === 'number' || value instanceof Uint8Array) return value
-  throw new TypeError(`BullMQ gives its script a ${typeof value}`)
 }

@@ -110,9 +110,10 @@ export class Runs {
     const { priority } = RunSpec.decode(spec)
     const next = attempt + 1
     const job = this.queues.addition(queueName(queue), { runId, attempt: next }, priority)
-    const event = stateEvent(Date.now(), 'QUEUED', { attempt: next, message })
-    const args = [runId, attempt, from ?? '', maxAttempts, event, bullKeys(''), Date.now(), ...job.args]
-    return (await this.#scripts.call('requeue', [...runKeys(runId), ...job.keys], args)) === 1
+    const now = Date.now()
+    const event = stateEvent(now, 'QUEUED', { attempt: next, message })
+    const args = [runId, attempt, from ?? '', maxAttempts, event, now, ...job]
+    return (await this.#scripts.call('requeue', runKeys(runId), args)) === 1
   }
 }
 

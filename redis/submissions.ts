@@ -1,7 +1,7 @@
 // What control writes about runs: their creation, their cancellation, and their end where no worker is there to write it.
 import type { Redis } from 'ioredis'
 import type { QueueName } from '../proto/job.js'
-import { idempotencyKey, runsKey, standingKey } from '../proto/keys.js'
+import { idempotencyKey, runKey, runsKey, standingKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { newRunId } from '../proto/runid.js'
 import { specDigest } from '../proto/specDigest.js'
@@ -61,7 +61,7 @@ export class Submissions {
     const [outcome, id, events] = asList(
       await this.#scripts.call(
         'create',
-        [...runKeys(runId), runsKey, idempotencyKey(run.idempotencyKey), ...job.keys, standingKey(queue)],
+        [...runKeys(runId), runsKey, idempotencyKey(run.idempotencyKey), standingKey(queue)],
         [
           runId,
           run.idempotencyKey === '' ? '' : specDigest(spec),
@@ -80,7 +80,7 @@ export class Submissions {
           run.limits.cpuMillis ?? 0,
           run.limits.memoryBytes ?? 0,
           run.sealCredential || spec.pull === Pull.ALWAYS ? '' : (spec.image ?? ''),
-          ...job.args,
+          ...job,
           encodeTime(now),
         ],
       ),
@@ -129,7 +129,7 @@ export class Submissions {
   /** The job of a queued run, once more. */
   async enqueue(runId: string, attempt: number, queue: QueueName, spec: caisson.v1.IRunSpec): Promise<boolean> {
     const job = this.queues.addition(queue, { runId, attempt }, spec.priority ?? 0)
-    return (await this.#scripts.call('enqueue', [runKeys(runId)[0] ?? '', ...job.keys], [attempt, ...job.args])) === 1
+    return (await this.#scripts.call('enqueue', [runKey(runId)], [attempt, Date.now(), ...job])) === 1
   }
 
   /**

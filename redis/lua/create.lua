@@ -10,20 +10,11 @@
 -- KEYS[7] retention
 -- KEYS[8] all runs
 -- KEYS[9] idempotency key (any name when there is none)
--- KEYS[10] BullMQ's key 1
--- KEYS[11] BullMQ's key 2
--- KEYS[12] BullMQ's key 3
--- KEYS[13] BullMQ's key 4
--- KEYS[14] BullMQ's key 5
--- KEYS[15] BullMQ's key 6
--- KEYS[16] BullMQ's key 7
--- KEYS[17] BullMQ's key 8
--- KEYS[18] BullMQ's key 9
--- KEYS[19] requests of workers that stand
+-- KEYS[10] requests of workers that stand
 -- ARGV run, spec digest ('' without idempotency key), most runs that may wait, spec, limits, queue, submitted ms, start within ms ('' for
 --      no deadline), retention ms, stdin ('1' by Attach), event, sealed registry credential ('' for
 --      none), its expiry in ms, how long an attempt needs it ('running' or 'ended'), cpu millis, memory bytes, image reference ('' where a
---      worker must look anew what it stands for), BullMQ's script, its three arguments, submitted ms as an event has it
+--      worker must look anew what it stands for), prefix of BullMQ's keys, the job's id, data, options and priority, submitted ms as an event has it
 -- Result: {'created', run, its events as XRANGE has them} | {'known', run} | {'conflict', run} | {'full'}
 --- @include add
 --- @include handover
@@ -63,6 +54,6 @@ end
 redis.call('ZADD', KEYS[8], 0, run)
 redis.call('ZADD', KEYS[5] .. 'QUEUED', 0, run)
 redis.call('XADD', KEYS[2], '*', 'e', ARGV[11])
-addJob(10, 18)
-handOver(KEYS[19], ARGV[7], ARGV[22])
+addJob(18, ARGV[7])
+handOver(KEYS[10], ARGV[7], ARGV[23])
 return { 'created', run, redis.call('XRANGE', KEYS[2], '-', '+') }

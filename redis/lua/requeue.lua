@@ -7,24 +7,15 @@
 -- KEYS[5] prefix of the sets by state
 -- KEYS[6] start deadlines
 -- KEYS[7] retention
--- KEYS[8] BullMQ's key 1
--- KEYS[9] BullMQ's key 2
--- KEYS[10] BullMQ's key 3
--- KEYS[11] BullMQ's key 4
--- KEYS[12] BullMQ's key 5
--- KEYS[13] BullMQ's key 6
--- KEYS[14] BullMQ's key 7
--- KEYS[15] BullMQ's key 8
--- KEYS[16] BullMQ's key 9
--- ARGV run, attempt, state in which it must be ('' for any), most attempts, event of QUEUED, prefix of BullMQ's queues, now ms,
---      BullMQ's script, its three arguments
+-- ARGV run, attempt, state in which it must be ('' for any), most attempts, event of QUEUED, now ms, prefix of
+--      BullMQ's keys, the job's id, data, options and priority
 -- Result: 1 | 0 fenced off, no attempt left, to be cancelled, or input was taken that no other attempt would get
 --- @include fence
 --- @include add
 --- @include queue
 
 local run = ARGV[1]
-local field = redis.call('HMGET', KEYS[1], 'attempt', 'cancel', 'taken', 'worker', 'deadline', 'queue')
+local field = redis.call('HMGET', KEYS[1], 'attempt', 'cancel', 'taken', 'worker', 'deadline')
 local following = tonumber(ARGV[2]) + 1
 -- Sent again after a lost answer.
 if field[1] == tostring(following) then return 1 end
@@ -38,6 +29,6 @@ redis.call('HDEL', KEYS[1], 'token', 'worker', 'placement', 'image', 'started', 
 redis.call('SREM', field[4], run)
 if field[5] then redis.call('ZADD', KEYS[6], field[5], run) end
 redis.call('XADD', KEYS[2], '*', 'e', ARGV[5])
-finishJob(ARGV[6] .. field[6] .. ':', run .. '-' .. ARGV[2], ARGV[7])
-addJob(8, 8)
+finishJob(ARGV[7], run .. '-' .. ARGV[2])
+addJob(7, ARGV[6])
 return 1

@@ -7,8 +7,9 @@ local function fence(attempt)
   return field[3] == 'attempt' and 'SEALED'
 end
 
-local function move(run, from, to)
-  redis.call('HSET', KEYS[1], 'state', to)
+-- With further fields of the record, and their values.
+local function move(run, from, to, ...)
+  redis.call('HSET', KEYS[1], 'state', to, ...)
   redis.call('ZREM', KEYS[5] .. from, run)
   redis.call('ZADD', KEYS[5] .. to, 0, run)
 end

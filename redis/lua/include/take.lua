@@ -20,11 +20,10 @@ local function answer(request, now, time)
   local patience = words[3] == '0' and 0 or 100
 
   -- The digest of the run's image, if it can start at once.
-  local function readyImage(record)
-    local field = redis.call('HMGET', record, 'reference', 'cpu', 'memory')
-    if (field[1] or '') == '' or tonumber(field[2]) > freeCpu or tonumber(field[3]) > freeMemory then return nil end
+  local function readyImage(reference, cpu, memory)
+    if (reference or '') == '' or tonumber(cpu) > freeCpu or tonumber(memory) > freeMemory then return nil end
     for i = images, #words, 2 do
-      if words[i] == field[1] then return words[i + 1] end
+      if words[i] == reference then return words[i + 1] end
     end
   end
 
@@ -32,7 +31,8 @@ local function answer(request, now, time)
     local record = records .. run
     KEYS[1], KEYS[2], KEYS[3], KEYS[4] = record, record .. ':events', record .. ':inbox', record .. ':taken'
     KEYS[5], KEYS[6], KEYS[7] = keys[5], keys[6], keys[7]
-    local field = redis.call('HMGET', record, 'state', 'attempt', 'token', 'deadline', 'spec', 'limits', 'submitted', 'image')
+    local field = redis.call('HMGET', record, 'state', 'attempt', 'token', 'deadline', 'spec', 'limits', 'submitted', 'image', 'reference',
+      'cpu', 'memory')
     if field[2] ~= attempt then return nil end
     if field[1] == 'QUEUED' then
       local clock = redis.call('TIME')
@@ -40,41 +40,40 @@ local function answer(request, now, time)
         endRun(run, 'QUEUED', 'system', words[6], time .. words[7], now)
         return nil
       end
-      redis.call('HSET', record, 'token', token, 'worker', worker, 'placement', words[5])
       redis.call('SADD', worker, run)
       redis.call('SADD', workers, words[4])
-      redis.call('ZREM', KEYS[6], run)
+      if field[4] then redis.call('ZREM', KEYS[6], run) end
       redis.call('XADD', KEYS[2], '*', 'e', time .. words[preparing + tonumber(attempt)])
-      field[8] = readyImage(record)
-      if field[8] then
-        redis.call('HSET', record, 'image', field[8])
-        redis.call('XADD', KEYS[2], '*', 'e', time .. words[starting + tonumber(attempt)])
-      end
-      move(run, 'QUEUED', field[8] and 'STARTING' or 'PREPARING')
+      local image = readyImage(field[9], field[10], field[11])
+      if image then redis.call('XADD', KEYS[2], '*', 'e', time .. words[starting + tonumber(attempt)]) end
+      local written = { 'token', token, 'worker', worker, 'placement', words[5] }
+      if image then written[7], written[8] = 'image', image end
+      move(run, 'QUEUED', image and 'STARTING' or 'PREPARING', unpack(written))
+      field[8] = image
     elseif field[3] ~= token or field[1] == 'ENDED' then
       return nil
     end
     return { run, attempt, field[5], field[6], field[7], field[8] or '' }
   end
 
-  local function take(job)
+  local function take(job, others)
     local run, attempt = job:match('^(.+)%-(%d+)$')
     local claimed = run and claim(run, attempt)
-    if not claimed then return finishJob(prefix, job, now) end
+    if not claimed then return finishJob(prefix, job) end
     redis.call('SET', lastTake, token .. ' ' .. job, 'PX', 60000)
-    table.insert(claimed, 1, othersWait(prefix) and '1' or '0')
+    table.insert(claimed, 1, others and '1' or '0')
     return claimed
   end
 
   -- Sent again after a lost answer, or it was answered while it stood.
   local last = redis.call('GET', lastTake)
   local lastToken, lastJob = string.match(last or '', '^(%S+) (%S+)$')
-  if lastToken == token then return take(lastJob) or { '1' } end
+  if lastToken == token then return take(lastJob, othersWait(prefix, false)) or { '1' } end
 
   for _ = 1, patience do
-    local job = nextJob(prefix, token, words[3], now)
-    if not job then return { othersWait(prefix) and '1' or '0' } end
-    local taken = take(job)
+    local job, others = nextJob(prefix, token, words[3], now)
+    if not job then return { others and '1' or '0' } end
+    local taken = take(job, others)
     if taken then return taken end
   end
   return { '1' }
