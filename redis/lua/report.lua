@@ -22,7 +22,7 @@ if ARGV[4] ~= '' and state == 'PREPARING' then return redis.error_reply('STATE '
 
 -- Looked at before anything is written: an output event that is recorded already is dropped, and one that leaves a gap refuses the report.
 local next = {}
-local field = redis.call('HMGET', KEYS[1], 'out1', 'out2', 'truncated')
+local field = redis.call('HMGET', KEYS[1], 'out1', 'out2', 'truncated', 'credential', 'queue')
 next['1'], next['2'] = tonumber(field[1] or 0), tonumber(field[2] or 0)
 local fresh = {}
 for i = 9, #ARGV, 4 do
@@ -41,21 +41,29 @@ for i = 9, #ARGV, 4 do
   end
 end
 
+-- One write of the record, and none of a state that nobody can see.
+local written = {}
+local function write(name, value) written[#written + 1], written[#written + 2] = name, value end
 if ARGV[4] ~= '' and state == 'STARTING' then
-  move(run, state, 'RUNNING')
-  state = 'RUNNING'
-  redis.call('HSET', KEYS[1], 'started', ARGV[3])
+  write('started', ARGV[3])
+  if ARGV[5] == '' then
+    move(run, state, 'RUNNING')
+    state = 'RUNNING'
+  end
   redis.call('XADD', KEYS[2], '*', 'e', ARGV[4])
-  if redis.call('HGET', KEYS[1], 'credential') == 'running' then redis.call('UNLINK', KEYS[1] .. ':credential') end
+  if field[4] == 'running' then redis.call('UNLINK', KEYS[1] .. ':credential') end
 end
 if #fresh > 0 then
-  redis.call('HSET', KEYS[1], 'out1', next['1'], 'out2', next['2'])
-  if field[3] then redis.call('HSET', KEYS[1], 'truncated', 1) end
+  write('out1', next['1'])
+  write('out2', next['2'])
+  if field[3] then write('truncated', 1) end
   for i = 1, #fresh do redis.call('XADD', KEYS[2], '*', 'e', fresh[i]) end
 end
+if ARGV[7] ~= '' then write('receipt', ARGV[7]) end
 if ARGV[5] ~= '' then
-  if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'receipt', ARGV[7]) end
-  endRun(run, state, 'attempt', ARGV[5], ARGV[6], ARGV[3])
-  finishJob(ARGV[8] .. redis.call('HGET', KEYS[1], 'queue') .. ':', run .. '-' .. ARGV[2], ARGV[3])
+  endRun(run, state, 'attempt', ARGV[5], ARGV[6], ARGV[3], unpack(written))
+  finishJob(ARGV[8] .. field[5] .. ':', run .. '-' .. ARGV[2])
+elseif #written > 0 then
+  redis.call('HSET', KEYS[1], unpack(written))
 end
 return 1

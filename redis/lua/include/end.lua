@@ -1,13 +1,13 @@
 -- Ends a run: verdict, seal, last event, and the expiry of everything it has. `seal` is 'attempt' when its own attempt ends it, 'system'
 -- when control or the clock does; an attempt that repeats its end after a lost answer finds its own seal.
-local function endRun(run, state, seal, verdict, event, endedMs)
+local function endRun(run, state, seal, verdict, event, endedMs, ...)
   local record = KEYS[1]
   local field = redis.call('HMGET', record, 'retention', 'idempotency', 'worker', 'stdin')
   local retention = field[1]
-  redis.call('HSET', record, 'state', 'ENDED', 'sealed', seal, 'verdict', verdict, 'ended', endedMs)
+  redis.call('HSET', record, 'state', 'ENDED', 'sealed', seal, 'verdict', verdict, 'ended', endedMs, ...)
   redis.call('ZREM', KEYS[5] .. state, run)
   redis.call('ZADD', KEYS[5] .. 'ENDED', 0, run)
-  redis.call('ZREM', KEYS[6], run)
+  if state == 'QUEUED' then redis.call('ZREM', KEYS[6], run) end
   redis.call('XADD', KEYS[2], '*', 'e', event, 'last', '1')
   -- Wakes whoever waits for room in the inbox: the answer to the next try is that the run has ended.
   if field[4] then redis.call('XADD', KEYS[4], 'MAXLEN', 1, '*', 'n', '0') end
