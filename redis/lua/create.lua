@@ -16,7 +16,6 @@
 --      none), its expiry in ms, how long an attempt needs it ('running' or 'ended'), cpu millis, memory bytes, image reference ('' where a
 --      worker must look anew what it stands for), prefix of BullMQ's keys, the job's id, data, options and priority, submitted ms as an event has it
 -- Result: {'created', run, its events as XRANGE has them} | {'known', run} | {'conflict', run} | {'full'}
---- @include add
 --- @include handover
 
 local run, digest = ARGV[1], ARGV[2]
@@ -54,6 +53,5 @@ end
 redis.call('ZADD', KEYS[8], 0, run)
 redis.call('ZADD', KEYS[5] .. 'QUEUED', 0, run)
 redis.call('XADD', KEYS[2], '*', 'e', ARGV[11])
-addJob(18, ARGV[7])
-handOver(KEYS[10], ARGV[7], ARGV[23])
+addAndHandOver(18, KEYS[10], ARGV[7], ARGV[23])
 return { 'created', run, redis.call('XRANGE', KEYS[2], '-', '+') }

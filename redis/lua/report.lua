@@ -15,15 +15,13 @@
 --- @include queue
 
 local run = ARGV[1]
-local state = fence(ARGV[2])
+local state, out1, out2, truncated, credential, queue = fence(ARGV[2], 'out1', 'out2', 'truncated', 'credential', 'queue')
 if not state then return 0 end
 if state == 'SEALED' then return 1 end
 if ARGV[4] ~= '' and state == 'PREPARING' then return redis.error_reply('STATE ' .. run .. ' cannot run before it is starting') end
 
 -- Looked at before anything is written: an output event that is recorded already is dropped, and one that leaves a gap refuses the report.
-local next = {}
-local field = redis.call('HMGET', KEYS[1], 'out1', 'out2', 'truncated', 'credential', 'queue')
-next['1'], next['2'] = tonumber(field[1] or 0), tonumber(field[2] or 0)
+local next = { ['1'] = tonumber(out1 or 0), ['2'] = tonumber(out2 or 0) }
 local fresh = {}
 for i = 9, #ARGV, 4 do
   local kind = ARGV[i]
@@ -35,8 +33,8 @@ for i = 9, #ARGV, 4 do
     elseif offset + length > next[kind] then
       return redis.error_reply('OFFSET ' .. run .. ' has ' .. next[kind] .. ' bytes of stream ' .. kind .. ', not ' .. offset)
     end
-  elseif kind ~= 't' or not field[3] then
-    field[3] = field[3] or kind == 't'
+  elseif kind ~= 't' or not truncated then
+    truncated = truncated or kind == 't'
     fresh[#fresh + 1] = ARGV[i + 3]
   end
 end
@@ -51,18 +49,18 @@ if ARGV[4] ~= '' and state == 'STARTING' then
     state = 'RUNNING'
   end
   redis.call('XADD', KEYS[2], '*', 'e', ARGV[4])
-  if field[4] == 'running' then redis.call('UNLINK', KEYS[1] .. ':credential') end
+  if credential == 'running' then redis.call('UNLINK', KEYS[1] .. ':credential') end
 end
 if #fresh > 0 then
   write('out1', next['1'])
   write('out2', next['2'])
-  if field[3] then write('truncated', 1) end
+  if truncated then write('truncated', 1) end
   for i = 1, #fresh do redis.call('XADD', KEYS[2], '*', 'e', fresh[i]) end
 end
 if ARGV[7] ~= '' then write('receipt', ARGV[7]) end
 if ARGV[5] ~= '' then
   endRun(run, state, 'attempt', ARGV[5], ARGV[6], ARGV[3], unpack(written))
-  finishJob(ARGV[8] .. field[5] .. ':', run .. '-' .. ARGV[2])
+  finishJob(ARGV[8] .. queue .. ':', run .. '-' .. ARGV[2])
 elseif #written > 0 then
   redis.call('HSET', KEYS[1], unpack(written))
 end

@@ -21,17 +21,13 @@ local words = {}
 for i = 3, #ARGV do words[i - 2] = ARGV[i] end
 local worker = words[4]
 local request = { KEYS, words }
-local result = answer(request, ARGV[1], ARGV[2])
+local result = answer(request, ARGV[1], ARGV[2], false)
 
-local standing = redis.call('HGET', KEYS[8], worker)
 if result[1] == '0' and not result[2] then
-  local packed = cmsgpack.pack(request)
-  if packed ~= standing then
-    -- On no disk: a Redis that starts again finds the jobs that were added meanwhile marked, and the worker is woken.
-    redis.set_repl(redis.REPL_NONE)
-    redis.call('HSET', KEYS[8], worker, packed)
-  end
-elseif standing then
+  -- On no disk: a Redis that starts again finds the jobs that were added meanwhile marked, and the worker is woken.
+  redis.set_repl(redis.REPL_NONE)
+  redis.call('HSET', KEYS[8], worker, cmsgpack.pack(request))
+else
   redis.call('HDEL', KEYS[8], worker)
 end
 return result

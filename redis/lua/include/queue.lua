@@ -18,10 +18,6 @@ local function nextPlainJob(prefix, token, lockMs, nowMs)
   local id = redis.call('RPOPLPUSH', prefix .. 'wait', prefix .. 'active')
   if not id then
     id = redis.call('ZPOPMIN', prefix .. 'prioritized')[1]
-    if not id then
-      redis.call('DEL', prefix .. 'pc')
-      return nil
-    end
     redis.call('LPUSH', prefix .. 'active', id)
   end
   redis.call('SET', prefix .. id .. ':lock', token, 'PX', lockMs)
@@ -43,6 +39,11 @@ end
 
 -- The id of the job that is the worker's now (nil: none can be had), and whether others wait.
 local function nextJob(prefix, token, lockMs, nowMs)
+  if redis.call('EXISTS', prefix .. 'wait', prefix .. 'prioritized', prefix .. 'delayed') == 0 then
+    redis.call('DEL', prefix .. 'pc')
+    redis.call('ZREM', prefix .. 'marker', '0')
+    return nil, false
+  end
   local meta = redis.call('HMGET', prefix .. 'meta', 'paused', 'concurrency', 'max')
   local isPlain = not (meta[1] or meta[2] or meta[3]) and redis.call('EXISTS', prefix .. 'delayed') == 0
   local id = (isPlain and nextPlainJob or nextOfBullmq)(prefix, token, lockMs, nowMs)

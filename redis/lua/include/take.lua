@@ -3,8 +3,8 @@
 -- A worker that finds no job leaves its request standing, and the script that adds the next one answers it.
 
 -- `request`: the keys and words of take.lua from the first and the third on. `now` and `time`: its first and second word.
--- Result: as that of take.lua.
-local function answer(request, now, time)
+-- `added`: a job that is the worker's already (false: none). Result: as that of take.lua.
+local function answer(request, now, time, added)
   local keys, words = request[1], request[2]
   local worker, workers, lastTake, records = keys[2], keys[3], keys[1], keys[4]
   local token, prefix = words[1], words[2]
@@ -65,6 +65,9 @@ local function answer(request, now, time)
     return claimed
   end
 
+  local taken = added and take(added, false)
+  if taken then return taken end
+
   -- Sent again after a lost answer, or it was answered while it stood.
   local last = redis.call('GET', lastTake)
   local lastToken, lastJob = string.match(last or '', '^(%S+) (%S+)$')
@@ -73,7 +76,7 @@ local function answer(request, now, time)
   for _ = 1, patience do
     local job, others = nextJob(prefix, token, words[3], now)
     if not job then return { others and '1' or '0' } end
-    local taken = take(job, others)
+    taken = take(job, others)
     if taken then return taken end
   end
   return { '1' }
