@@ -27,8 +27,8 @@ export const retentionKey = `${prefix}:deadlines:retention`
 export const workerRunsKey = (workerId: string) => `${prefix}:worker:${workerId}:runs`
 /** String with expiry: "TOKEN JOB" of what a worker took last from a queue, by which the same request sent again is known. */
 export const lastTakeKey = (workerId: string, queue: string) => `${prefix}:worker:${workerId}:take:${queue}`
-/** Hash by worker id: requests for a job of a queue that found none, as redis/lua packs them. */
-export const standingKey = (queue: string) => `${prefix}:standing:${queue}`
+/** Hash by handover channel: requests for a job of a queue that found none, as redis/lua packs them. */
+export const standingKey = (queue: string) => `${prefix}:requests:${queue}`
 /** Channel: what a worker is handed while its request stands (redis/handovers.ts). */
 export const handoverChannel = (workerId: string, queue: string) => `${prefix}:worker:${workerId}:handover:${queue}`
 /** String with expiry: encoded caisson.v1.Worker, renewed by its worker. */

@@ -59,6 +59,28 @@ const nothing: AtHand = { cpuMillis: 0, memoryBytes: 0, digests: [] }
 
 export function encodeTake(request: TakeRequest, nowMs: number): { keys: string[]; args: Argument[] } {
   const { queue, token, lockMs, placement, atHand = nothing } = request
+  const { keys, packed } = unchanging(queue, placement)
+  const { cpuMillis, memoryBytes, digests } = atHand
+  return { keys, args: [nowMs, encodeTime(nowMs), token, lockMs, cpuMillis, memoryBytes, packed, ...[...digests].flat()] }
+}
+
+/** What a worker says in each request is made once. */
+interface Unchanging {
+  keys: string[]
+  packed: Buffer
+}
+
+const known = new WeakMap<caisson.v1.IPlacement, Map<QueueName, Unchanging>>()
+
+function unchanging(queue: QueueName, placement: caisson.v1.IPlacement): Unchanging {
+  const byQueue = known.get(placement) ?? new Map<QueueName, Unchanging>()
+  known.set(placement, byQueue)
+  const made = byQueue.get(queue) ?? makeUnchanging(queue, placement)
+  byQueue.set(queue, made)
+  return made
+}
+
+function makeUnchanging(queue: QueueName, placement: caisson.v1.IPlacement): Unchanging {
   const workerId = placement.workerId ?? ''
   const verdict = expiredInQueue()
   const attempts = Array.from({ length: maxAttempts }, (_, index) => index + 1)
@@ -76,24 +98,22 @@ export function encodeTake(request: TakeRequest, nowMs: number): { keys: string[
     standingKey(queue),
     handoverChannel(workerId, queue),
   ]
-  const args = [
-    nowMs,
-    encodeTime(nowMs),
-    token,
-    bullKeys(queue),
-    lockMs,
-    workerId,
+  const words = [
+    Buffer.from(bullKeys(queue)),
+    Buffer.from(workerId),
     asBuffer(Placement.encode(placement).finish()),
     asBuffer(Verdict.encode(verdict).finish()),
     encodeEvent({ verdict }),
-    atHand.cpuMillis,
-    atHand.memoryBytes,
-    maxAttempts,
     ...attempts.map((attempt) => timeless('PREPARING', { attempt, placement })),
     ...attempts.map((attempt) => timeless('STARTING', { attempt })),
-    ...[...atHand.digests].flat(),
   ]
-  return { keys, args }
+  return { keys, packed: pack(words) }
+}
+
+/** As cmsgpack unpacks a list of strings: each with its length before it, in two bytes. */
+function pack(words: Buffer[]): Buffer {
+  const head = (kind: number, length: number) => Buffer.from([kind, length >> 8, length & 255])
+  return Buffer.concat([head(0xdc, words.length), ...words.flatMap((word) => [head(0xda, word.length), word])])
 }
 
 /** Undefined: nothing could be taken. */

@@ -1,22 +1,21 @@
 --- @include add
 --- @include take
 
--- The request of a worker that listens, which stands no longer. One that has died listens to no channel.
+-- The channel and the request of a worker that listens, which stands no longer. One that has died listens to no channel.
 local function standingRequest(standing)
   while true do
-    local worker, packed = unpack(redis.call('HRANDFIELD', standing, 1, 'WITHVALUES'))
-    if not worker then return nil end
-    redis.call('HDEL', standing, worker)
-    local request = cmsgpack.unpack(packed)
-    if redis.call('PUBSUB', 'NUMSUB', request[1][9])[2] > 0 then return request end
+    local channel, packed = unpack(redis.call('HRANDFIELD', standing, 1, 'WITHVALUES'))
+    if not channel then return nil end
+    redis.call('HDEL', standing, channel)
+    if redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0 then return channel, cmsgpack.unpack(packed) end
   end
 end
 
 -- Adds a job (add.lua has its words), and answers a request that stands with it, or with one that comes before it.
 local function addAndHandOver(first, standing, now, time)
-  local request = standingRequest(standing)
-  if not request then return addJob(first, now) end
-  local channel, token, lockMs = request[1][9], request[2][1], request[2][3]
+  local channel, request = standingRequest(standing)
+  if not channel then return addJob(first, now) end
+  local token, lockMs = request[2][1], request[2][2]
   local taken = addTaken(first, token, lockMs, now)
   if not taken then addJob(first, now) end
   local result = answer(request, now, time, taken)

@@ -7,9 +7,10 @@
 local function answer(request, now, time, added)
   local keys, words = request[1], request[2]
   local worker, workers, lastTake, records = keys[2], keys[3], keys[1], keys[4]
-  local token, prefix = words[1], words[2]
-  local freeCpu, freeMemory, mostAttempts = tonumber(words[8]), tonumber(words[9]), tonumber(words[10])
-  local preparing, starting, images = 10, 10 + mostAttempts, 11 + 2 * mostAttempts
+  local token, lockMs, freeCpu, freeMemory, images = words[1], words[2], tonumber(words[3]), tonumber(words[4]), 6
+  local always = cmsgpack.unpack(words[5])
+  local prefix, workerId, placement, verdict, expired = unpack(always, 1, 5)
+  local preparing, starting = 5, 5 + (#always - 5) / 2
   -- Of the run, once it is known; what is included below means these.
   local KEYS = {}
 --- @include end
@@ -17,7 +18,7 @@ local function answer(request, now, time, added)
 --- @include queue
 
   -- So many pointless jobs are dropped in one go.
-  local patience = words[3] == '0' and 0 or 100
+  local patience = lockMs == '0' and 0 or 100
 
   -- The digest of the run's image, if it can start at once.
   local function readyImage(reference, cpu, memory)
@@ -37,16 +38,16 @@ local function answer(request, now, time, added)
     if field[1] == 'QUEUED' then
       local clock = redis.call('TIME')
       if field[4] and tonumber(field[4]) < clock[1] * 1000 + math.floor(clock[2] / 1000) then
-        endRun(run, 'QUEUED', 'system', words[6], time .. words[7], now)
+        endRun(run, 'QUEUED', 'system', verdict, time .. expired, now)
         return nil
       end
       redis.call('SADD', worker, run)
-      redis.call('SADD', workers, words[4])
+      redis.call('SADD', workers, workerId)
       if field[4] then redis.call('ZREM', KEYS[6], run) end
-      redis.call('XADD', KEYS[2], '*', 'e', time .. words[preparing + tonumber(attempt)])
+      redis.call('XADD', KEYS[2], '*', 'e', time .. always[preparing + tonumber(attempt)])
       local image = readyImage(field[9], field[10], field[11])
-      if image then redis.call('XADD', KEYS[2], '*', 'e', time .. words[starting + tonumber(attempt)]) end
-      local written = { 'token', token, 'worker', worker, 'placement', words[5] }
+      if image then redis.call('XADD', KEYS[2], '*', 'e', time .. always[starting + tonumber(attempt)]) end
+      local written = { 'token', token, 'worker', worker, 'placement', placement }
       if image then written[7], written[8] = 'image', image end
       move(run, 'QUEUED', image and 'STARTING' or 'PREPARING', unpack(written))
       field[8] = image
@@ -74,7 +75,7 @@ local function answer(request, now, time, added)
   if lastToken == token then return take(lastJob, othersWait(prefix, false)) or { '1' } end
 
   for _ = 1, patience do
-    local job, others = nextJob(prefix, token, words[3], now)
+    local job, others = nextJob(prefix, token, lockMs, now)
     if not job then return { others and '1' or '0' } end
     taken = take(job, others)
     if taken then return taken end
