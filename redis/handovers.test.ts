@@ -80,6 +80,39 @@ describe('a request that stands', () => {
     worker.handovers.close()
   })
 
+  test('comes along with the end of a run, and stands or is answered behind it; also when it is sent again', async () => {
+    const worker = await standing()
+    const first = await scratch.created({ limits })
+    const [second, third] = [requestOf(), requestOf()]
+    const end = { verdict: { outcome: caisson.v1.Outcome.EXITED } }
+    for (let tries = 0; tries < 2; tries++)
+      assert.deepEqual(await runs.conclude(first, 1, end, second), { isOurs: true, taken: { othersWait: false } })
+    const next = await scratch.created({ limits })
+    await redis.ping()
+    assert.deepEqual(
+      worker.handed.map(([token, run]) => [token, run?.runId]),
+      [
+        [worker.request.token, first],
+        [second.token, next],
+      ],
+    )
+    const waiting = await scratch.created({ limits })
+    for (let tries = 0; tries < 2; tries++) {
+      const { isOurs, taken } = await runs.conclude(next, 1, end, third)
+      assert.deepEqual([isOurs, taken.run?.runId, taken.othersWait], [true, waiting, false])
+    }
+    worker.handovers.close()
+  })
+
+  test('comes also with a report that is fenced off', async () => {
+    const worker = await standing()
+    const runId = await scratch.created({ limits })
+    const end = { verdict: { outcome: caisson.v1.Outcome.EXITED } }
+    assert.deepEqual(await runs.conclude(runId, 2, end, requestOf()), { isOurs: false, taken: { othersWait: false } })
+    assert.equal((await runs.get(runId))?.state, State.STARTING)
+    worker.handovers.close()
+  })
+
   test('is withdrawn, and gives what was handed over before', async () => {
     const worker = await standing()
     await runs.take({ ...worker.request, lockMs: 0 })

@@ -10,7 +10,7 @@ import { asBuffer, encodeEvent, encodeOutput, type OutputEvent, stateEvent, verd
 import type { Queues } from './queue.js'
 import { decodeRecord, stateName } from './record.js'
 import { runKeys, Scripts } from './scripts.js'
-import { bullKeys, claimedRun, encodeTake, type Taken, type TakeRequest } from './take.js'
+import { bullKeys, encodeTake, readTaken, type Taken, type TakeRequest } from './take.js'
 
 type IRunEvent = caisson.v1.IRunEvent
 
@@ -60,9 +60,7 @@ export class Runs {
    */
   async take(request: TakeRequest): Promise<Taken> {
     const { keys, args } = encodeTake(request, Date.now())
-    const [othersWait, ...words] = (await this.#scripts.call('take', keys, args)) as Buffer[]
-    const run = claimedRun(words)
-    return { othersWait: String(othersWait) === '1', ...(run && { run }) }
+    return readTaken((await this.#scripts.call('take', keys, args)) as Buffer[])
   }
 
   /** PREPARING → STARTING; or sets the image right of one that is. From its answer on the agent may execute the program. */
@@ -72,20 +70,21 @@ export class Runs {
   }
 
   /** A whole short run can be one report: running, output, verdict. */
-  async report(runId: string, attempt: number, { running, events = [], verdict, receipt = none }: Report): Promise<boolean> {
-    const now = Date.now()
-    const args: Argument[] = [
-      runId,
-      attempt,
-      now,
-      running ? stateEvent(now, 'RUNNING', { attempt }) : '',
-      verdict ? asBuffer(Verdict.encode(verdict).finish()) : '',
-      verdict ? verdictEvent(now, verdict) : '',
-      receipt,
-      bullKeys(''),
-    ]
-    for (const event of events) args.push(...deduplication(event), isOutput(event) ? encodeOutput(event) : encodeEvent(event))
-    return (await this.#scripts.call('report', runKeys(runId), args)) === 1
+  async report(runId: string, attempt: number, report: Report): Promise<boolean> {
+    return (await this.#scripts.call('report', runKeys(runId), reportArgs(runId, attempt, report))) === 1
+  }
+
+  /** A report of the run's end, and then what `take` does with the worker's next request. */
+  async conclude(
+    runId: string,
+    attempt: number,
+    report: Report,
+    request: TakeRequest,
+  ): Promise<{ isOurs: boolean; taken: Taken }> {
+    const { keys, args } = encodeTake(request, Date.now())
+    const answer = await this.#scripts.call('report', [...runKeys(runId), ...keys], reportArgs(runId, attempt, report, args))
+    const [isOurs, ...words] = answer as [number, ...Buffer[]]
+    return { isOurs: isOurs === 1, taken: readTaken(words) }
   }
 
   running(runId: string, attempt: number): Promise<boolean> {
@@ -122,6 +121,29 @@ export function queueName(field: Buffer): QueueName {
   const name = queueNames.find((name) => name === text)
   if (name === undefined) throw new Error(`a record holds the queue ${JSON.stringify(text)}`)
   return name
+}
+
+function reportArgs(
+  runId: string,
+  attempt: number,
+  { running, events = [], verdict, receipt = none }: Report,
+  request: Argument[] = [],
+): Argument[] {
+  const now = Date.now()
+  const args: Argument[] = [
+    runId,
+    attempt,
+    now,
+    running ? stateEvent(now, 'RUNNING', { attempt }) : '',
+    verdict ? asBuffer(Verdict.encode(verdict).finish()) : '',
+    verdict ? verdictEvent(now, verdict) : '',
+    receipt,
+    bullKeys(''),
+    request.length,
+    ...request,
+  ]
+  for (const event of events) args.push(...deduplication(event), isOutput(event) ? encodeOutput(event) : encodeEvent(event))
+  return args
 }
 
 const isOutput = (event: IRunEvent | OutputEvent): event is OutputEvent => event.output?.data instanceof Gathered

@@ -116,6 +116,12 @@ function pack(words: Buffer[]): Buffer {
   return Buffer.concat([head(0xdc, words.length), ...words.flatMap((word) => [head(0xda, word.length), word])])
 }
 
+/** What take.lua answers. */
+export function readTaken([othersWait, ...words]: Buffer[]): Taken {
+  const run = claimedRun(words)
+  return { othersWait: String(othersWait) === '1', ...(run && { run }) }
+}
+
 /** Undefined: nothing could be taken. */
 export function claimedRun([runId, attempt, spec, limits, submitted, digest]: Buffer[]): ClaimedRun | undefined {
   if (!runId || !spec || !limits) return undefined

@@ -51,7 +51,8 @@ test('a run that is taken while the worker drains goes back, whatever comes of i
   const taken = await runs.take({ queue: 'microvm', token: 'x', lockMs: 30_000, placement })
   assert.ok(taken.run)
   world.prepare = () => Promise.reject(new Error('given up'))
-  const story = new Run(world.host, taken.run)
+  const { run: claimed } = taken
+  const story = new Run(world.host, claimed, (report) => runs.report(claimed.runId, claimed.attempt, report))
   story.handBack()
   await story.live()
   const { state, attempt } = await world.record(created.runId)

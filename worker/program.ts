@@ -10,7 +10,7 @@ import { untilEnded } from './execution.js'
 import type { Host } from './host.js'
 import type { Process } from './image/process.js'
 import { RunInbox } from './inbox.js'
-import { LogWriter } from './logs/writer.js'
+import { type LogOwner, LogWriter } from './logs/writer.js'
 import type { Sandbox } from './sandbox/sandbox.js'
 import type { Stop } from './stop.js'
 
@@ -35,7 +35,7 @@ export class Program implements Disposable {
   counters: caisson.agent.v1.ICounters | undefined
 
   /** Listens for the client's wishes from now on. */
-  constructor({ runs, inbox, log }: Host, run: ClaimedRun, stop: Stop) {
+  constructor({ inbox, log }: Host, run: ClaimedRun, report: LogOwner['report'], stop: Stop) {
     const { runId, attempt, limits } = run
     this.#run = run
     this.#stop = stop
@@ -43,7 +43,6 @@ export class Program implements Disposable {
     const refused = (error: unknown) => log.error('Redis refused a report', error, { runId, attempt })
     const cancel = () => stop.now(new Failure('CANCELLED', 'cancelled'))
     const broken = (error: unknown) => stop.now(error)
-    const report = runs.report.bind(runs, runId, attempt)
     const acknowledged = (stream: caisson.agent.v1.Stream, bytes: number) => this.#process?.credit(stream, bytes)
     const exceeded = () => this.#sandbox?.stop(StopReason.OUTPUT)
     this.log = new LogWriter({ report, acknowledged, exceeded, fenced, refused }, attempt, limits.outputBytes ?? 0)

@@ -8,7 +8,9 @@ import type { Redis } from 'ioredis'
 import { bullPrefix, type JobData, jobId, type QueueName } from '../proto/job.js'
 import { Failure } from '../proto/reason.js'
 import { Handovers } from '../redis/handovers.js'
-import type { AtHand, ClaimedRun, TakeRequest } from '../redis/take.js'
+import type { Report } from '../redis/runs.js'
+import type { AtHand, ClaimedRun, Taken, TakeRequest } from '../redis/take.js'
+import type { Share } from './capacity.js'
 import { Deferred } from './deferred.js'
 import type { Host } from './host.js'
 import { Run } from './run.js'
@@ -18,8 +20,9 @@ const renewMs = 10_000
 const retryMs = 1_000
 /** A wait for a job begins anew after so long: a wake-up may be lost with the worker that had it. */
 const waitSeconds = 5
-/** What was handed over comes first: the next is asked for when it is over, or after this long, or when a job is there. */
-const handoverMs = 10
+/** A run that was handed over comes first: the next is asked for with a verdict, or after this long, or when a job is there. */
+const handoverMs = 50
+const nothing: Share = { cpuMillis: 0, memoryBytes: 0 }
 
 interface Active {
   run: Run
@@ -35,10 +38,10 @@ export class Intake {
   readonly #renewal: NodeJS.Timeout
   /** Of the request for the next job, until one is had by it. */
   #token = ''
+  /** The token with which the request is known to stand. */
+  #standing = ''
   #handed = new Deferred<void>()
-  /** With the next run that ends. */
-  #over = new Deferred<void>()
-  #marked: Promise<unknown> | undefined
+  #marked: Promise<true> | undefined
   #isDraining = false
   #whenEmpty: (() => void) | undefined
 
@@ -93,6 +96,7 @@ export class Intake {
     const token = this.#token
     try {
       const { run } = await this.#host.runs.take({ ...this.#request(token), lockMs: 0 })
+      this.#standing = ''
       this.#accept(token, run)
     } catch (error) {
       this.#host.log.error('the request for a job could not be withdrawn', error)
@@ -115,11 +119,38 @@ export class Intake {
     if (this.#isDraining) return
     const handed = this.#handed.promise
     const token = this.#token
-    const { run, othersWait } = await this.#host.runs.take(this.#request(token))
-    if (run || othersWait) this.#accept(token, run)
-    if (othersWait) return
+    if (token !== this.#standing) {
+      const taken = await this.#host.runs.take(this.#request(token))
+      this.#hear(token, taken)
+      if (taken.othersWait) return
+    }
     await Promise.race([this.#untilMarked(), handed])
-    if (token !== this.#token) await Promise.race([this.#untilMarked(), this.#over.promise, delay(handoverMs)])
+    if (token !== this.#token) await this.#rest()
+  }
+
+  /** As long as one run after another is handed over. */
+  async #rest(): Promise<void> {
+    for (let token = ''; token !== this.#token; ) {
+      token = this.#token
+      if (await Promise.race([this.#untilMarked(), delay(handoverMs, false)])) return
+    }
+  }
+
+  /** The request for the next job goes along with a run's verdict, where it does not stand already: one script less, and one fsync. */
+  async #report(claimed: ClaimedRun, report: Report): Promise<boolean> {
+    const { runs, capacity, pool, share } = this.#host
+    const { runId, attempt, limits } = claimed
+    const token = this.#token
+    const isWanted = !this.#isDraining && token !== this.#standing && !capacity.isBusy && pool.problem === undefined
+    if (!report.verdict || !isWanted) return runs.report(runId, attempt, report)
+    const { isOurs, taken } = await runs.conclude(runId, attempt, report, this.#request(token, share(limits)))
+    this.#hear(token, taken)
+    return isOurs
+  }
+
+  #hear(token: string, { run, othersWait }: Taken): void {
+    if (run || othersWait) this.#accept(token, run)
+    else this.#standing = token
   }
 
   /** By an answer, or handed over; not by both, nor twice. */
@@ -136,28 +167,40 @@ export class Intake {
   }
 
   /** BullMQ marks a queue where jobs were added. One wait at a time: it goes on where a handover came first. */
-  #untilMarked(): Promise<unknown> {
-    this.#marked ??= this.#jobs.backend.waitForJob(waitSeconds).finally(() => {
-      this.#marked = undefined
-    })
+  #untilMarked(): Promise<true> {
+    this.#marked ??= this.#waitForMark()
     // Where a handover came first, nobody waits for it.
     this.#marked.catch(() => {})
     return this.#marked
   }
 
-  #request(token: string): TakeRequest {
-    return { queue: this.#queue, token, lockMs, placement: this.#host.placement, atHand: this.#atHand() }
+  async #waitForMark(): Promise<true> {
+    try {
+      await this.#jobs.backend.waitForJob(waitSeconds)
+      return true
+    } finally {
+      this.#marked = undefined
+      this.#standing = ''
+    }
+  }
+
+  /** `ending`: what will be free by then. */
+  #request(token: string, ending = nothing): TakeRequest {
+    return { queue: this.#queue, token, lockMs, placement: this.#host.placement, atHand: this.#atHand(ending) }
   }
 
   /** A machine takes its time to boot, and a worker that is lost meanwhile has started nothing. */
-  #atHand(): AtHand | undefined {
+  #atHand(ending: Share): AtHand | undefined {
     const { capacity, images, startsAtOnce } = this.#host
-    return startsAtOnce ? { ...capacity.free, digests: images.atHand() } : undefined
+    if (!startsAtOnce) return undefined
+    const cpuMillis = capacity.free.cpuMillis + ending.cpuMillis
+    const memoryBytes = capacity.free.memoryBytes + ending.memoryBytes
+    return { cpuMillis, memoryBytes, digests: images.atHand() }
   }
 
   async #process(claimed: ClaimedRun, token: string): Promise<void> {
     const id = jobId(claimed.runId, claimed.attempt)
-    const run = new Run(this.#host, claimed)
+    const run = new Run(this.#host, claimed, (report) => this.#report(claimed, report))
     this.#active.set(id, { run, token })
     try {
       // What changed while the answer was on its way.
@@ -167,8 +210,6 @@ export class Intake {
       this.#host.log.error('run not ended', error, { job: id })
     } finally {
       this.#active.delete(id)
-      this.#over.resolve()
-      this.#over = new Deferred()
       if (this.#active.size === 0) this.#whenEmpty?.()
     }
   }

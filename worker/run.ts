@@ -9,6 +9,7 @@ import { Held } from './held.js'
 import type { Host } from './host.js'
 import type { HeldImage, PreparedImage } from './image/images.js'
 import { processOf } from './image/process.js'
+import type { LogOwner } from './logs/writer.js'
 import { Program } from './program.js'
 import { statementOf } from './receipt/statement.js'
 import type { Sandbox } from './sandbox/sandbox.js'
@@ -32,12 +33,12 @@ export class Run {
   #startedMs: number | undefined
   #specDigest: string | undefined
 
-  /** Listens for the client's wishes from now on. */
-  constructor(host: Host, run: ClaimedRun) {
+  /** Listens for the client's wishes from now on. `report` writes for this attempt, as that of LogOwner. */
+  constructor(host: Host, run: ClaimedRun, report: LogOwner['report']) {
     this.#host = host
     this.#run = run
     this.#clock.begunAt(run.submittedMs)
-    this.#program = new Program(host, run, this.#stop)
+    this.#program = new Program(host, run, report, this.#stop)
   }
 
   /** Resolves when the run has its verdict, is queued again, or is another's. */

@@ -17,14 +17,4 @@
 --      {'1' or '0'} nothing was taken
 --- @include take
 
-local request = { KEYS, { unpack(ARGV, 3) } }
-local result = answer(request, ARGV[1], ARGV[2], false)
-
-if result[1] == '0' and not result[2] then
-  -- On no disk: a Redis that starts again finds the jobs that were added meanwhile marked, and the worker is woken.
-  redis.set_repl(redis.REPL_NONE)
-  redis.call('HSET', KEYS[8], KEYS[9], cmsgpack.pack(request))
-else
-  redis.call('HDEL', KEYS[8], KEYS[9])
-end
-return result
+return ask({ KEYS, { unpack(ARGV, 3) } }, ARGV[1], ARGV[2])

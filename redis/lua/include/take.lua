@@ -82,3 +82,18 @@ local function answer(request, now, time, added)
   end
   return { '1' }
 end
+
+-- The request stands where it found nothing. On no disk: a Redis that starts again finds the jobs that were added meanwhile marked, and the
+-- worker is woken. That it stands no longer is written: a rewrite of the file may have caught it.
+local function ask(request, now, time)
+  local standing, channel = request[1][8], request[1][9]
+  local result = answer(request, now, time, false)
+  if result[1] == '0' and not result[2] then
+    redis.set_repl(redis.REPL_NONE)
+    redis.call('HSET', standing, channel, cmsgpack.pack(request))
+    redis.set_repl(redis.REPL_ALL)
+  else
+    redis.call('HDEL', standing, channel)
+  end
+  return result
+end
