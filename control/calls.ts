@@ -47,7 +47,9 @@ export class Calls {
   ): handleServerStreamingCall<Req, Messages> {
     return (call: ServerWritableStream<Req, Messages>) => {
       const stop = this.#openStream(call)
-      handle(call.request, new Outgoing(call, stop.signal), stop, call.metadata)
+      const out = new Outgoing(call, stop.signal)
+      handle(call.request, out, stop, call.metadata)
+        .finally(() => out.flush())
         .then(
           () => call.end(),
           // Written ones go out first. A stream that its client has left takes no status.

@@ -7,11 +7,15 @@ export type Messages = readonly Gathered[]
 
 /** On the way to a client that does not read; its flow control window comes on top. */
 const mostUnsentBytes = 512 << 10
+/** News that can wait does so for this long: most of a short run is told in one write, and wakes its client once. */
+const heldMs = 20
 
 export class Outgoing {
   #unsentBytes = 0
   /** Several may write at once. */
   #waiting: (() => void)[] = []
+  #held: Messages = []
+  #heldTimer: NodeJS.Timeout | undefined
 
   constructor(
     private readonly call: ServerWritableStream<unknown, Messages>,
@@ -21,8 +25,23 @@ export class Outgoing {
     gone.addEventListener('abort', () => this.#resume(), { once: true })
   }
 
+  /** They go out with what is written next, or in a moment. */
+  hold(messages: Messages): void {
+    this.#held = [...this.#held, ...messages]
+    this.#heldTimer ??= setTimeout(() => this.flush(), heldMs)
+  }
+
+  /** What is held goes out now. */
+  flush(): void {
+    if (this.#held.length > 0) void this.write([])
+  }
+
   /** Resolves when more may be written. Bytes are counted, for the stream itself counts messages only. `sent`: they are no longer needed. */
-  async write(messages: Messages, sent: () => void = () => {}): Promise<void> {
+  async write(further: Messages, sent: () => void = () => {}): Promise<void> {
+    const messages = this.#held.length > 0 ? [...this.#held, ...further] : further
+    this.#held = []
+    clearTimeout(this.#heldTimer)
+    this.#heldTimer = undefined
     if (this.gone.aborted) return
     const bytes = messages.reduce((sum, { length }) => sum + length, 0)
     this.#unsentBytes += bytes

@@ -30,10 +30,11 @@ export class Watch {
     await this.#after(runId, afterId, out, stop)
   }
 
-  /** Of a run that was created for this watch: its first events are at hand. */
+  /** Of a run that was created for this watch: its first events are at hand, and the next ones may be soon. */
   async fromFirst(runId: string, first: Entry[], out: Outgoing, stop: AbortController): Promise<void> {
-    const place = first.at(-1)?.id ?? '0-0'
-    if (!(await this.#write(runId, first, out, stop.signal))) await this.#after(runId, place, out, stop)
+    out.hold(first.map((entry) => completeEvent(runId, entry.id, stored(entry))))
+    const last = first.at(-1)
+    if (!last?.fields.has('last')) await this.#after(runId, last?.id ?? '0-0', out, stop)
   }
 
   /** Until the verdict, or until `stop`, whose reason says why if that is an error for the client. */
