@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, sleep};
 use std::time::{Duration, Instant};
 
-/// As many as end while as many others are made.
-const MOST: usize = 8;
+/// There are never more than were in use at once within `PATIENCE`, for one is made only where none is left over: who is busy keeps what he
+/// needs. This is for a crowd that comes once.
+const MOST: usize = 64;
 /// Who is idle keeps none.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -22,7 +23,8 @@ struct Kept {
 impl Spare {
     pub fn take(&self, bytes: u64) -> Option<Disk> {
         let mut kept = self.kept();
-        let index = kept.disks.iter().rposition(|(_, disk)| disk.bytes == bytes)?;
+        let fits = |disk: &Disk| disk.bytes == bytes && disk.is_new().unwrap_or(false);
+        let index = kept.disks.iter().rposition(|(_, disk)| fits(disk))?;
         Some(kept.disks.remove(index).1)
     }
 
