@@ -49,6 +49,7 @@ mod sandbox;
 mod scratch;
 mod sealed;
 mod serve;
+mod spare;
 mod spec;
 mod step;
 mod store;
