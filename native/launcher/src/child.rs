@@ -1,5 +1,5 @@
-//! From clone to exec, in the child: it has one thread, and a copy of memory in which other threads may have held any lock. So nothing
-//! here allocates, and what goes wrong is reported as three numbers.
+//! From clone to exec, in the child: it shares the launcher's memory, and is another user already. So nothing here allocates or waits for
+//! a lock, what a process has of its memory stays as it is, and what goes wrong is reported as three numbers.
 use crate::labels;
 use crate::namespaces::loopback_up;
 use crate::plan::{Confinement, Executable, FIRST_DESCRIPTOR, Plan};
@@ -8,18 +8,13 @@ use crate::privileges;
 use crate::spec::MAX_LISTED;
 use crate::step::Step;
 use crate::sys;
-use crate::text::Text;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read, write};
 use rustix::mount::{UnmountFlags, mount, mount_bind_recursive, unmount};
-use rustix::process::{
-    DumpableBehavior, Rlimit, Signal, chdir, pivot_root, set_dumpable_behavior, set_parent_process_death_signal, setrlimit,
-};
+use rustix::process::{Rlimit, Signal, chdir, pivot_root, set_parent_process_death_signal, setrlimit};
 use rustix::thread::{Gid, Uid, UnshareFlags, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
-use rustix::time::{ClockId, clock_gettime};
 use std::convert::Infallible;
 use std::ffi::CStr;
-use std::fmt::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 /// Beyond all that are placed.
@@ -35,9 +30,15 @@ pub struct StepError {
 
 type Done<T = ()> = Result<T, StepError>;
 
+pub struct Told<'a> {
+    pub plan: &'a Plan<'a>,
+    pub parent: BorrowedFd<'a>,
+}
+
 /// Waits for a byte on `parent` (by then the ids are mapped and every cgroup is entered), makes its root, says so, waits for another, and
 /// becomes the program; it exits only when that fails. A successful exec closes its end of `parent`.
-pub fn run(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> ! {
+pub extern "C" fn run(told: &Told<'_>) -> ! {
+    let Told { plan, parent } = *told;
     match place_descriptors(plan, parent) {
         Err(error) => report(parent, &error),
         Ok(Placed { program, fence, parent }) => {
@@ -117,32 +118,17 @@ fn wait_for_go(parent: BorrowedFd<'_>) -> Done {
 }
 
 /// The cgroup namespace comes after the move into the cgroup, or the host's path would show. A clone cannot make a time namespace
-/// together with the others; the exec moves into this one. Its clocks begin at zero: how long the host runs is not the sandbox's business.
+/// together with the others; the exec moves into this one, which the parent sets.
 fn own_clock_and_cgroup() -> Done {
-    // Only what may be dumped owns its files in /proc, and the change of uid of whoever cloned this took that away.
-    at(Step::TimeOffsets, set_dumpable_behavior(DumpableBehavior::Dumpable))?;
-    // Opened before its own uid changes: afterwards the file belongs to nobody whom this process is.
-    let offsets = at(
-        Step::TimeOffsets,
-        openat(
-            CWD,
-            c"/proc/self/timens_offsets",
-            OFlags::WRONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        ),
-    )?;
-    if !is_missing("namespace-cgroup") {
-        at(Step::Unshare, sys::unshare(UnshareFlags::NEWCGROUP))?;
+    for (wall, namespace) in [
+        ("namespace-cgroup", UnshareFlags::NEWCGROUP),
+        ("namespace-time", UnshareFlags::NEWTIME),
+    ] {
+        if !is_missing(wall) {
+            at(Step::Unshare, sys::unshare(namespace))?;
+        }
     }
-    if is_missing("namespace-time") {
-        return Ok(());
-    }
-    at(Step::Unshare, sys::unshare(UnshareFlags::NEWTIME))?;
-    let (monotonic, boot) = (clock_gettime(ClockId::Monotonic), clock_gettime(ClockId::Boottime));
-    let mut text = Text::default();
-    // Whole seconds: a fraction below zero would make the clock negative, which the kernel refuses.
-    let _ = write!(text, "monotonic -{} 0\nboottime -{} 0\n", monotonic.tv_sec, boot.tv_sec);
-    at(Step::TimeOffsets, write(&offsets, text.bytes()).map(drop))
+    Ok(())
 }
 
 fn become_root_of_namespace() -> Done {

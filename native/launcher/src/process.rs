@@ -1,18 +1,19 @@
 //! The first process of a sandbox, seen from outside: clone, map, let go, and at last kill.
 use crate::cgroup::Cgroup;
-use crate::child::{self, REPORT_BYTES};
+use crate::child::{self, REPORT_BYTES, Told};
+use crate::clone::{self, Born, Stack};
 use crate::log;
 use crate::namespaces::MountNamespaces;
 use crate::plan::Plan;
 use crate::planted::is_missing;
 use crate::privileges;
 use crate::step::{At, Failure, Step};
-use crate::sys::{self, Cloned};
 use crate::uids::UidRange;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read, write};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitIdStatus, pidfd_send_signal, prlimit, waitid};
+use rustix::time::{ClockId, clock_gettime};
 use std::os::fd::{AsFd, OwnedFd};
 
 const NAMESPACES: i32 =
@@ -37,13 +38,20 @@ impl Process {
     ) -> Result<Self, Failure> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).at(Step::Clone)?;
-        let process = namespaces.in_base(|| clone(plan, cgroup, &theirs, uids))?;
-        // Ours alone must hold it open, or the child's exec would never show as its end.
+        // Both are the child's until it executes, or is waited for as `process` is dropped: that comes before they are.
+        let mut stack = Stack::new();
+        let told = Told {
+            plan,
+            parent: theirs.as_fd(),
+        };
+        let (process, clocks) = namespaces.in_base(|| clone(&told, &mut stack, cgroup, uids))?;
+        // The child's alone must be open, or its exec would never show as the end.
         drop(theirs);
         process.map_ids(uids)?;
         cgroup.take_in(process.pid)?;
         write(&ours, b"g").at(Step::WaitForChild)?;
         expect(&ours, child::ROOTED.len())?;
+        set_clocks(&clocks)?;
         furnish(&process)?;
         write(&ours, b"g").at(Step::WaitForChild)?;
         // Its end closes when it executes.
@@ -121,18 +129,30 @@ impl Drop for Process {
 /// The kernel counts inotify instances, message queues and pending signals of a user namespace against whoever made it too, within that
 /// user's limits. So a sandbox's own first uid makes it: made by root, all sandboxes would share what one root may have, and the first
 /// could take everything.
-fn clone(plan: &Plan<'_>, cgroup: &Cgroup, theirs: &OwnedFd, uids: &UidRange) -> Result<Process, Failure> {
+fn clone(told: &Told<'_>, stack: &mut Stack, cgroup: &Cgroup, uids: &UidRange) -> Result<(Process, OwnedFd), Failure> {
     if !is_missing("owner") {
         privileges::act_as(uids.first).at(Step::Clone)?;
     }
-    // SAFETY: the child calls nothing but child::run, which neither allocates nor locks.
-    let cloned = match unsafe { sys::clone_into(namespaces(), Some(cgroup.clone_target())) } {
-        Ok(Cloned::Child) => child::run(plan, theirs.as_fd()),
-        Ok(Cloned::Parent { pid, pidfd }) => Ok(Process { pidfd, pid, ended: None }),
-        Err(errno) => Err(errno),
-    };
+    // SAFETY: our caller keeps both for as long as the child needs them. It runs child::run alone, which neither allocates nor locks, and
+    // this thread calls nothing that fails by `errno` while it does.
+    let born = unsafe { clone::beside(namespaces(), cgroup.clone_target(), stack, child::run, told) };
+    let process = born.map(|Born { pid, pidfd }| Process { pidfd, pid, ended: None });
+    // Opened by who owns the user namespace: only he may set its clocks.
+    let opened = process.and_then(|process| Ok((process.open("timens_offsets", OFlags::WRONLY)?, process)));
     privileges::act_as(0).at(Step::Clone)?;
-    cloned.at(Step::Clone)
+    let (clocks, process) = opened.at(Step::Clone)?;
+    Ok((process, clocks))
+}
+
+/// They begin at zero: how long the host runs is not the sandbox's business. Whole seconds: a fraction below zero would make a clock
+/// negative, which the kernel refuses.
+fn set_clocks(offsets: &OwnedFd) -> Result<(), Failure> {
+    if is_missing("namespace-time") {
+        return Ok(());
+    }
+    let (monotonic, boot) = (clock_gettime(ClockId::Monotonic), clock_gettime(ClockId::Boottime));
+    let text = format!("monotonic -{} 0\nboottime -{} 0\n", monotonic.tv_sec, boot.tv_sec);
+    write(offsets, text.as_bytes()).at(Step::TimeOffsets).map(drop)
 }
 
 fn namespaces() -> i32 {

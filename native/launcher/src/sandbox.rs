@@ -132,9 +132,7 @@ impl Walls for Sandbox {
         }
         if let Some(rate) = start.disk_bytes_per_second {
             let device = self.scratch.disk().device()?;
-            self.launcher
-                .cgroups
-                .limit_disk(&self.id, &self.group.payload, device, rate)?;
+            self.launcher.cgroups.limit_disk(&mut self.group, device, rate)?;
         }
         self.layers = start
             .layers
@@ -200,5 +198,5 @@ fn start_agent(launcher: &Launcher, group: &Group, uids: &UidRange, own: [&Owned
         confinement: None,
         errors: None,
     };
-    Process::spawn(&plan, &group.agent, uids, &launcher.namespaces, |_| Ok(()))
+    Process::spawn(&plan, group.agent(), uids, &launcher.namespaces, |_| Ok(()))
 }

@@ -8,7 +8,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 pub const MOUNT_ATTR_RDONLY: u64 = 0x1;
 pub const MOUNT_ATTR_NOSUID: u64 = 0x2;
 pub const MOUNT_ATTR_NODEV: u64 = 0x4;
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const MOUNT_ATTR_IDMAP: u64 = 0x10_0000;
 
 #[repr(C)]
@@ -60,36 +59,6 @@ fn set_attributes(mount: BorrowedFd<'_>, flags: i32, attributes: MountAttr) -> R
         )
     };
     check(result).map(drop)
-}
-
-pub enum Cloned {
-    Child,
-    Parent { pid: i32, pidfd: OwnedFd },
-}
-
-/// A fork into `namespaces` and, on the v2 tree, into a cgroup, from its first moment on.
-///
-/// # Safety
-/// The child has one thread and a copy of the memory as it was: until it executes or exits it must not allocate nor take locks.
-pub unsafe fn clone_into(namespaces: i32, cgroup: Option<BorrowedFd<'_>>) -> Result<Cloned> {
-    let mut pidfd: RawFd = -1;
-    // SAFETY: all-zero clone_args are valid.
-    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = (namespaces | libc::CLONE_PIDFD) as u64;
-    args.pidfd = &raw mut pidfd as u64;
-    args.exit_signal = libc::SIGCHLD as u64;
-    if let Some(cgroup) = cgroup {
-        args.flags |= CLONE_INTO_CGROUP;
-        args.cgroup = cgroup.as_raw_fd() as u64;
-    }
-    // SAFETY: no CLONE_VM, so the child has its own copy of this stack; args and pidfd outlive the call.
-    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<libc::clone_args>()) })?;
-    if pid == 0 {
-        return Ok(Cloned::Child);
-    }
-    // SAFETY: the kernel opened it for us.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    Ok(Cloned::Parent { pid: pid as i32, pidfd })
 }
 
 /// # Safety

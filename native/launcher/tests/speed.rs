@@ -1,9 +1,11 @@
 //! Prices of the launcher's requests, printed: `cargo test -p caisson-launcher --release --test speed -- --ignored --nocapture`.
 mod support;
 
+use std::thread;
 use std::time::{Duration, Instant};
 use support::agent::Agent;
 use support::conversation::{Conversation, start};
+use support::processor::Used;
 use support::{Launcher, host, images};
 
 const ROUNDS: usize = 200;
@@ -45,6 +47,46 @@ fn prices() {
             list[ROUNDS * 9 / 10].as_micros()
         );
     }
+}
+
+/// As many at once as keep a machine busy: what counts then is not how long a sandbox takes, but how long it keeps a processor.
+#[test]
+#[ignore = "measures, and judges nothing"]
+fn processor_time() {
+    const AT_ONCE: usize = 16;
+    const EACH: usize = 60;
+    let launcher = Launcher::start();
+    let layers = images::make(&launcher);
+    let all = |each: usize| {
+        thread::scope(|scope| {
+            for _ in 0..AT_ONCE {
+                scope.spawn(|| (0..each).for_each(|_| run_true(&launcher, &layers)));
+            }
+        });
+    };
+    all(EACH / 4);
+    let before = Used::so_far(&launcher);
+    all(EACH);
+    // What the kernel takes apart behind the scenes belongs to it too.
+    thread::sleep(Duration::from_millis(500));
+    let used = Used::so_far(&launcher) - before;
+    let each = |us: u64| us / (AT_ONCE * EACH) as u64;
+    println!(
+        "processor time of a sandbox: launcher {} µs, its children {} µs, kernel threads {} µs; machine with the client {} µs",
+        each(used.launcher_us),
+        each(used.children_us),
+        each(used.kernel_us),
+        each(used.machine_us)
+    );
+}
+
+fn run_true(launcher: &Launcher, layers: &[String]) {
+    let (mut conversation, prepared) = Conversation::prepared(launcher);
+    let mut agent = Agent::connect(&prepared.channel_path);
+    conversation.start(start(layers));
+    agent.exec(&["/bin/true"]);
+    agent.finish();
+    conversation.finish();
 }
 
 #[test]

@@ -1,17 +1,27 @@
+use super::folders::Folders;
 use super::{AGENT, Cgroup, Half, Version, v1, v2};
-use crate::log;
+use crate::spare::Spare;
 use crate::step::Failure;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
-/// How long the folders of a sandbox may take to become empty. Dying processes take milliseconds, with much memory some hundred.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The cgroups of one sandbox. When dropped, whatever is inside is killed, and the folders go.
+/// The cgroups of one sandbox. When dropped, whatever is inside is killed, and the payload's folders go.
 pub struct Group {
-    pub agent: Cgroup,
     pub payload: Cgroup,
+    folders: Folders,
+    /// `None` only while it is dropped.
+    nest: Option<Nest>,
+    spare: Arc<Spare<Nest>>,
+}
+
+/// The agent's half, and where its payload's is made. Nothing that a run is limited by or accounted for is kept here, and no payload is ever
+/// in it: when all in there are dead it is as it was, and serves the next sandbox. Whoever was in it died with the agent's pid namespace. It
+/// is not killed by `cgroup.kill` before its own end: Linux 6.18 kills at once what is cloned into a cgroup that ever was.
+pub struct Nest {
+    id: String,
+    agent: Cgroup,
     _folders: Folders,
+    /// With a controller that others do not want.
+    special: bool,
 }
 
 /// The cgroup of a program that nobody else is with: a helper, or a VMM.
@@ -21,28 +31,73 @@ pub struct Single {
 }
 
 impl Group {
-    pub fn make(base: &'static Cgroup, id: &str) -> Result<Self, Failure> {
-        let mut folders = Folders::new(base, id);
-        let (agent, payload) = match base.version {
-            Version::V1 => (folders.half(Half::Agent)?, folders.half(Half::Payload)?),
-            Version::V2 => {
-                v2::delegate(&folders.make(|_| id.to_owned())?)?;
-                let half = |half: Half| format!("{id}/{}", half.name());
-                (folders.make(|_| half(Half::Agent))?, folders.make(|_| half(Half::Payload))?)
-            }
+    pub fn make(base: &'static Cgroup, id: &str, spare: &Arc<Spare<Nest>>) -> Result<Self, Failure> {
+        let nest = match spare.take(|_| true) {
+            Some(nest) => nest,
+            None => Nest::make(base, id)?,
         };
+        let mut folders = Folders::new(base, within(&nest.id, Half::Payload));
+        Ok(Self {
+            payload: half(base, &mut folders, &nest.id, Half::Payload)?,
+            folders,
+            nest: Some(nest),
+            spare: spare.clone(),
+        })
+    }
+
+    pub fn agent(&self) -> &Cgroup {
+        &self.nest().agent
+    }
+
+    pub fn id(&self) -> &str {
+        &self.nest().id
+    }
+
+    fn nest(&self) -> &Nest {
+        self.nest.as_ref().expect("a group has its nest until it is dropped")
+    }
+
+    /// No other sandbox gets its nest.
+    pub fn make_special(&mut self) {
+        if let Some(nest) = &mut self.nest {
+            nest.special = true;
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        let emptied = self.folders.dispose();
+        if let Some(nest) = self.nest.take().filter(|nest| emptied && nest.is_new()) {
+            self.spare.keep(nest);
+        }
+    }
+}
+
+impl Nest {
+    fn make(base: &'static Cgroup, id: &str) -> Result<Self, Failure> {
+        let mut folders = Folders::new(base, id.to_owned());
+        if base.version == Version::V2 {
+            v2::delegate(&folders.make(|_| id.to_owned())?)?;
+        }
+        let agent = half(base, &mut folders, id, Half::Agent)?;
         agent.limit(&AGENT)?;
         Ok(Self {
+            id: id.to_owned(),
             agent,
-            payload,
             _folders: folders,
+            special: false,
         })
+    }
+
+    fn is_new(&self) -> bool {
+        !self.special && self.agent.is_empty().unwrap_or(false)
     }
 }
 
 impl Single {
     pub fn make(base: &'static Cgroup, id: &str) -> Result<Self, Failure> {
-        let mut folders = Folders::new(base, id);
+        let mut folders = Folders::new(base, id.to_owned());
         Ok(Self {
             payload: folders.make(|_| id.to_owned())?,
             _folders: folders,
@@ -50,67 +105,48 @@ impl Single {
     }
 }
 
-/// What was made for one sandbox, in the order in which it was.
-struct Folders {
-    base: &'static Cgroup,
-    id: String,
-    /// Hierarchy and path.
-    made: Vec<(usize, String)>,
+fn half(base: &Cgroup, folders: &mut Folders, id: &str, half: Half) -> Result<Cgroup, Failure> {
+    folders.make(|hierarchy| match base.version {
+        Version::V1 => v1::place(base, hierarchy, id, half),
+        Version::V2 => within(id, half),
+    })
 }
 
-impl Folders {
-    fn new(base: &'static Cgroup, id: &str) -> Self {
-        Self {
-            base,
-            id: id.to_owned(),
-            made: Vec::new(),
-        }
-    }
-
-    fn half(&mut self, half: Half) -> Result<Cgroup, Failure> {
-        let (base, id) = (self.base, self.id.clone());
-        self.make(|hierarchy| v1::place(base, hierarchy, &id, half))
-    }
-
-    /// One in each hierarchy.
-    fn make(&mut self, place: impl Fn(usize) -> String) -> Result<Cgroup, Failure> {
-        self.base.child(|hierarchy, above| {
-            let path = place(hierarchy);
-            let made = above.make(&path);
-            self.made.push((hierarchy, path));
-            made
-        })
-    }
-
-    fn remove(&self) -> rustix::io::Result<()> {
-        let mut made = self.made.iter().rev();
-        made.try_for_each(|(hierarchy, path)| self.base.folders[*hierarchy].remove(path))
-    }
+fn within(id: &str, half: Half) -> String {
+    format!("{id}/{}", half.name())
 }
 
-impl Drop for Folders {
-    fn drop(&mut self) {
-        dispose(self.base, &self.id, || self.remove());
-    }
-}
+#[cfg(test)]
+mod tests {
+    use crate::cgroup::Hierarchies;
+    use std::process::Command;
 
-/// Of a dead launcher's sandbox, whatever there is.
-pub fn sweep(base: &Cgroup, id: &str) {
-    dispose(base, id, || {
-        base.folders.iter().try_for_each(|folder| folder.remove_with_children(id))
-    });
-}
+    #[test]
+    fn the_next_sandbox_gets_a_nest_that_is_as_it_was() {
+        let name = format!("t-nests-{}", std::process::id());
+        let hierarchies: &Hierarchies = Box::leak(Box::new(Hierarchies::open(&name).expect("cgroups")));
+        let group = |id| hierarchies.group(id).expect("a group");
+        drop(group("1"));
+        let again = group("2");
+        let beside = group("3");
+        assert_eq!((again.id(), beside.id()), ("1", "3"));
+        drop((again, beside));
 
-/// Kills until the folders can be removed: the kernel refuses that while anything lives in them.
-fn dispose(base: &Cgroup, id: &str, remove: impl Fn() -> rustix::io::Result<()>) {
-    let _ = base.unified().write(&format!("{id}/cgroup.kill"), "1");
-    let deadline = Instant::now() + PATIENCE;
-    let mut pause = Duration::from_micros(200);
-    while let Err(error) = remove() {
-        if Instant::now() > deadline {
-            return log::warning(&format!("cgroup {id} stays: {error}"));
-        }
-        sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
+        let mut special = group("4");
+        special.make_special();
+        assert_eq!(special.id(), "3");
+        drop(special);
+
+        let inhabited = group("5");
+        assert_eq!(inhabited.id(), "1");
+        let mut inhabitant = Command::new("sleep").arg("60").spawn().expect("sleep runs");
+        let pid = inhabitant.id().to_string();
+        inhabited.agent().unified().write("cgroup.procs", &pid).expect("it moves");
+        drop(inhabited);
+        assert!(!inhabitant.wait().expect("it was killed").success());
+        assert_eq!(group("6").id(), "6");
+
+        hierarchies.sweep();
+        hierarchies.remove();
     }
 }

@@ -1,13 +1,16 @@
 //! Which hierarchies this machine has: one probe decides between v1 and v2 for everything.
 use super::folder::Folder;
-use super::group::{self, Group, Single};
+use super::folders;
+use super::group::{Group, Nest, Single};
 use super::{CPU, Cgroup, v1, v2};
 use crate::mounts;
+use crate::spare::Spare;
 use crate::step::{At, Failure, Step};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::mount::MountAttrFlags;
 use std::fs::read_to_string;
+use std::sync::Arc;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Version {
@@ -23,6 +26,7 @@ pub struct Hierarchies {
     roots: Cgroup,
     base: Cgroup,
     name: String,
+    nests: Arc<Spare<Nest>>,
 }
 
 impl Hierarchies {
@@ -36,7 +40,12 @@ impl Hierarchies {
         if roots.version == Version::V2 {
             v2::delegate(&base)?;
         }
-        Ok(Self { roots, base, name })
+        Ok(Self {
+            roots,
+            base,
+            name,
+            nests: Arc::default(),
+        })
     }
 
     pub fn version(&self) -> Version {
@@ -44,7 +53,7 @@ impl Hierarchies {
     }
 
     pub fn group(&'static self, id: &str) -> Result<Group, Failure> {
-        Group::make(&self.base, id)
+        Group::make(&self.base, id, &self.nests)
     }
 
     pub fn single(&'static self, id: &str) -> Result<Single, Failure> {
@@ -53,15 +62,16 @@ impl Hierarchies {
 
     /// Rate of a sandbox's payload, of reading and of writing a block device, each. The controller is handed down to it only where a run asks
     /// for it: with it, the kernel accounts for what others write back too.
-    pub fn limit_disk(&self, id: &str, payload: &Cgroup, device: u64, bytes_per_second: u64) -> Result<(), Failure> {
+    pub fn limit_disk(&self, group: &mut Group, device: u64, bytes_per_second: u64) -> Result<(), Failure> {
         if self.version() == Version::V1 {
             return v1::limit_disk();
         }
         let file = "cgroup.subtree_control";
         self.roots.unified().write(file, "+io")?;
         self.base.unified().write(file, "+io")?;
-        self.base.unified().write(&format!("{id}/{file}"), "+io")?;
-        v2::limit_disk(payload, device, bytes_per_second)
+        group.make_special();
+        self.base.unified().write(&format!("{}/{file}", group.id()), "+io")?;
+        v2::limit_disk(&group.payload, device, bytes_per_second)
     }
 
     /// Ends what a dead predecessor left: its processes, then its folders.
@@ -70,7 +80,7 @@ impl Hierarchies {
         left.sort_unstable();
         left.dedup();
         for id in left {
-            group::sweep(&self.base, &id);
+            folders::sweep(&self.base, &id);
         }
     }
 

@@ -2,6 +2,7 @@
 //! `<id>/{agent,payload}`. On v1 the controllers have hierarchies of their own (`v1::place` tells what is where); the v2 tree is there on
 //! every kernel, controllers or not, and is what kills, counts cpu time, and takes a child in at its clone. Helpers and VMMs have `<id>`.
 mod folder;
+mod folders;
 mod group;
 mod hierarchies;
 mod pressure;

@@ -1,7 +1,8 @@
 use super::{Fact, OLDEST_KERNEL};
+use crate::clone;
 use crate::labels;
 use crate::step::Errno;
-use crate::sys::{self, Cloned};
+use crate::sys;
 use rustix::process::{Resource, WaitId, WaitIdOptions, geteuid, getrlimit, waitid};
 use rustix::system::uname;
 use rustix::thread::{CapabilitySet, UnshareFlags, capabilities};
@@ -57,16 +58,16 @@ fn root() -> Result<String, String> {
 /// In a child, so that this process stays where it is.
 fn namespace(flag: UnshareFlags) -> Result<String, String> {
     // SAFETY: this process has one thread, and the child only makes a system call and exits.
-    let child = unsafe { sys::clone_into(0, None) }.map_err(|errno| Errno::from(errno).to_string())?;
+    let child = unsafe { clone::fork() }.map_err(|errno| Errno::from(errno).to_string())?;
     match child {
-        Cloned::Child => {
+        None => {
             let errno = sys::unshare(flag).err().map_or(0, rustix::io::Errno::raw_os_error);
             // SAFETY: ends the child, with nothing of the parent's to run at exit.
             unsafe { libc::_exit(errno) }
         }
-        Cloned::Parent { pidfd, .. } => {
-            let status =
-                waitid(WaitId::PidFd(pidfd.as_fd()), WaitIdOptions::EXITED).map_err(|errno| Errno::from(errno).to_string())?;
+        Some(child) => {
+            let status = waitid(WaitId::PidFd(child.pidfd.as_fd()), WaitIdOptions::EXITED)
+                .map_err(|errno| Errno::from(errno).to_string())?;
             match status.and_then(|status| status.exit_status()) {
                 Some(0) => Ok("yes".into()),
                 errno => Err(format!("unshare: {}", Errno::from_number(errno.unwrap_or(libc::ECHILD)))),

@@ -1,5 +1,6 @@
 //! Layers, disks and roots, made of an empty image in memory.
 use super::{Fact, told};
+use crate::clone;
 use crate::layer_key::LayerKey;
 use crate::layers::Layers;
 use crate::loops::Loop;
@@ -8,7 +9,7 @@ use crate::namespaces::leave_host;
 use crate::overlay::{self, Stages};
 use crate::scratch::Scratches;
 use crate::step::{At, Failure, Step};
-use crate::sys::{self, Cloned};
+use crate::sys;
 use crate::uids::{UidRange, Uids};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::{Errno, read, write};
@@ -126,8 +127,8 @@ fn folder(path: &Path) -> Result<OwnedFd, Failure> {
 fn user_namespace(range: &UidRange) -> Result<OwnedFd, Failure> {
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).at(Step::Clone)?;
     // SAFETY: this process has one thread, and the child only makes system calls and exits.
-    match unsafe { sys::clone_into(0, None) }.at(Step::Clone)? {
-        Cloned::Child => {
+    match unsafe { clone::fork() }.at(Step::Clone)? {
+        None => {
             drop(ours);
             let made = sys::unshare(UnshareFlags::NEWUSER).is_ok();
             let _ = write(&theirs, if made { b"y" } else { b"n" });
@@ -135,10 +136,10 @@ fn user_namespace(range: &UidRange) -> Result<OwnedFd, Failure> {
             // SAFETY: ends the child, with nothing of the parent's to run at exit.
             unsafe { libc::_exit(0) }
         }
-        Cloned::Parent { pid, .. } => {
+        Some(child) => {
             drop(theirs);
             read(&ours, &mut [0; 1]).at(Step::WaitForChild)?;
-            let process = PathBuf::from(format!("/proc/{pid}"));
+            let process = PathBuf::from(format!("/proc/{}", child.pid));
             fs::write(process.join("uid_map"), range.whole_map()).about(Step::MapIds, "uid_map")?;
             fs::write(process.join("gid_map"), range.whole_map()).about(Step::MapIds, "gid_map")?;
             let flags = OFlags::RDONLY | OFlags::CLOEXEC;

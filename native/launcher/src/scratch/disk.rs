@@ -71,8 +71,8 @@ impl Disk {
         free(&self.mount)
     }
 
-    /// Whether it is as it was when it was made, with folders that nobody has used: no file is left, and next to no data was ever
-    /// written, not even such as was removed again.
+    /// Takes away what every run leaves, and makes folders that nobody has used. False when a file is left, or more data was ever written
+    /// than the file system writes by itself, be it removed again.
     pub fn renew(&mut self) -> Result<bool, Failure> {
         self.remove_hosts();
         // What a volatile overlay leaves of its own, and the agent where an image has no /proc, say.
@@ -88,7 +88,13 @@ impl Disk {
         }
         (self.upper, self.work) = folders(&self.mount)?;
         let written = fstat(&self.file).at(Step::RenewScratch)?.st_blocks as u64 * STAT_BLOCK;
-        Ok(self.free()? == self.empty && written <= OWN_BYTES)
+        Ok(written <= OWN_BYTES)
+    }
+
+    /// Whether as much is free as when it was made. After `renew` that may take a moment: a child that another sandbox is about to have begins
+    /// with a copy of all descriptors, and as long as it did not close them, what this disk had before stays.
+    pub fn is_new(&self) -> Result<bool, Failure> {
+        Ok(self.free()? == self.empty)
     }
 
     /// The one file that the agent writes. A folder of the run's is no place to follow links in.

@@ -1,14 +1,14 @@
 //! The disk a sandbox writes to: ext4 without a journal on a sparse file that has no name. Its size is the limit, and what is written
 //! leaves the page cache under pressure, so that written files never end as OOM_KILLED.
 mod disk;
-mod spare;
 mod template;
 
+use crate::log;
+use crate::spare::Spare;
 use crate::step::{At, Failure, Step};
 use disk::{Disk, OVERHEAD_BYTES};
 use rustix::fs::{Gid, Mode, OFlags, Uid, fchown, ftruncate, openat};
 use rustix::io::pwrite;
-use spare::Spare;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,13 +25,14 @@ pub struct Scratches {
     folder: OwnedFd,
     mounts: PathBuf,
     templates: Templates,
-    spare: Arc<Spare>,
+    spare: Arc<Spare<Disk>>,
 }
 
+/// Comes back as it was given out more often than not, for most programs write no file; and a disk is dear.
 pub struct Scratch {
     /// `None` only while it is dropped.
     disk: Option<Disk>,
-    spare: Arc<Spare>,
+    spare: Arc<Spare<Disk>>,
 }
 
 pub struct DiskUse {
@@ -51,7 +52,8 @@ impl Scratches {
 
     /// With an upper folder that belongs to `owner`.
     pub fn make(&self, id: &str, bytes: u64, owner: u32) -> Result<Scratch, Failure> {
-        let disk = match self.spare.take(bytes) {
+        let fits = |disk: &Disk| disk.bytes == bytes && disk.is_new().unwrap_or(false);
+        let disk = match self.spare.take(fits) {
             Some(disk) => disk,
             None => Disk::mount(self.file(bytes)?, bytes, &self.mounts, id)?,
         };
@@ -100,8 +102,11 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        if let Some(disk) = self.disk.take() {
-            self.spare.keep(disk);
+        let Some(mut disk) = self.disk.take() else { return };
+        match disk.renew() {
+            Ok(true) => self.spare.keep(disk),
+            Ok(false) => {}
+            Err(failure) => log::warning(&failure.to_string()),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod agent;
 pub mod conversation;
 pub mod host;
 pub mod images;
+pub mod processor;
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
