@@ -1,4 +1,8 @@
 //! A filter of system calls, made of a reviewed list (`seccomp.json` of its owner) or of what a client asks for on top.
+#![cfg_attr(not(any(test, feature = "generate", feature = "simulate")), no_std)]
+
+extern crate alloc;
+
 mod condition;
 #[cfg(feature = "generate")]
 mod generate;
@@ -8,7 +12,9 @@ mod program;
 #[cfg(any(test, feature = "simulate"))]
 pub mod simulate;
 
+use alloc::vec::Vec;
 use rustix::io::Errno;
+use syscalls::{Sysno, syscall};
 
 pub use condition::{Condition, Test};
 #[cfg(feature = "generate")]
@@ -152,12 +158,8 @@ pub fn attach(filter: &[Instruction]) -> Result<(), Errno> {
         filter: filter.as_ptr().cast_mut(),
     };
     // SAFETY: the kernel copies the program, whose pointer and length describe `filter`.
-    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
-    if result == 0 {
-        return Ok(());
-    }
-    // SAFETY: the C library's pointer to this thread's errno is always valid.
-    Err(Errno::from_raw_os_error(unsafe { *libc::__errno_location() }))
+    let result = unsafe { syscall!(Sysno::seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    result.map(drop).map_err(|errno| Errno::from_raw_os_error(errno.into_raw()))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::accounts::User;
 use crate::failure::{At, Failure};
 use crate::kernel;
 use crate::planted::is_missing;
+use alloc::{format, vec::Vec};
 use caisson_frame::agent::failed::Step;
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid, configure_capability_in_ambient_set};
