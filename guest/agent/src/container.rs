@@ -5,7 +5,6 @@ use crate::payload::{self, Walls};
 use crate::programs::Sandbox;
 use crate::seccomp;
 use crate::session::{AgentError, Session};
-use caisson_seccomp::compile;
 use rustix::fd::{FromRawFd, OwnedFd, RawFd};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{SocketFlags, accept_with};
@@ -25,7 +24,7 @@ pub fn run(cgroup_fds: u8) -> Result<(), AgentError> {
     let cgroups = (first..end).map(inherited).collect::<Result<_, _>>()?;
     let walls = Walls {
         cgroups,
-        filter: compile(seccomp::RULES),
+        filter: seccomp::FILTER,
     };
 
     let prepared = payload::prepare(&walls);

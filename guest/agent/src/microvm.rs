@@ -22,7 +22,6 @@ use alloc::{
 };
 use boot::Hidden;
 use caisson_frame::agent::{Counters, Mount, Setup};
-use caisson_seccomp::compile;
 use limits::Payload;
 use rustix::system::{RebootCommand, reboot};
 
@@ -53,7 +52,7 @@ fn live(disks: usize, ready: Option<u64>) -> Result<(), AgentError> {
     let payload = Payload::make()?;
     let walls = Walls {
         cgroups: vec![payload.door()?],
-        filter: compile(seccomp::RULES),
+        filter: seccomp::FILTER,
     };
     let prepared = payload::prepare(&walls);
     if let Some(bytes) = ready {

@@ -28,7 +28,7 @@ use crate::kernel::{self, Side};
 use crate::planted::is_missing;
 use alloc::vec::Vec;
 use caisson_frame::agent::failed::Step;
-use caisson_seccomp::Filter;
+use caisson_seccomp::Instruction;
 use rustix::fd::OwnedFd;
 use rustix::fs::MemfdFlags;
 use rustix::io::fcntl_dupfd_cloexec;
@@ -41,7 +41,7 @@ const PIPE_BYTES: usize = 256 << 10;
 pub struct Walls {
     /// Open `cgroup.procs` files of the payload cgroup, one for each hierarchy.
     pub cgroups: Vec<OwnedFd>,
-    pub filter: Filter,
+    pub filter: &'static [Instruction],
 }
 
 /// The agent's ends of a prepared pair of processes.

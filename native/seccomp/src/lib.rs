@@ -29,9 +29,19 @@ macro_rules! rules {
     };
     ($name:literal) => {{
         #[allow(unused_imports, reason = "a list may do without some of them")]
-        use $crate::{Condition, Rule, Test, Verdict, libc};
+        use $crate::{Condition, Rule, Test, Verdict};
         const RULES: &[Rule] = include!(concat!(env!("OUT_DIR"), "/", $name, ".rs"));
         RULES
+    }};
+}
+
+/// What the kernel is to be given of them.
+#[macro_export]
+macro_rules! filter {
+    () => {{
+        use $crate::Instruction;
+        const FILTER: &[Instruction] = include!(concat!(env!("OUT_DIR"), "/rules.filter.rs"));
+        FILTER
     }};
 }
 
@@ -42,9 +52,6 @@ macro_rules! digest {
         include!(concat!(env!("OUT_DIR"), "/rules.digest.rs"))
     };
 }
-
-#[doc(hidden)]
-pub use libc;
 
 /// One entry of a reviewed list.
 #[derive(Debug)]
@@ -133,15 +140,19 @@ fn compile_else(rules: &[Rule], others: Answer) -> Filter {
 }
 
 fn call(rule: &Rule) -> Call {
-    let answer = rule.verdict.answer();
-    let alternative = |conditions: &&[Condition]| Alternative {
-        conditions: conditions.to_vec(),
+    decided(rule.number, rule.verdict, rule.when)
+}
+
+fn decided(number: u32, verdict: Verdict, when: &[impl AsRef<[Condition]>]) -> Call {
+    let answer = verdict.answer();
+    let alternative = |conditions: &_| Alternative {
+        conditions: <_ as AsRef<[Condition]>>::as_ref(conditions).to_vec(),
         answer,
     };
     Call {
-        number: rule.number,
-        alternatives: rule.when.iter().map(alternative).collect(),
-        otherwise: if rule.when.is_empty() { answer } else { DENY },
+        number,
+        alternatives: when.iter().map(alternative).collect(),
+        otherwise: if when.is_empty() { answer } else { DENY },
     }
 }
 

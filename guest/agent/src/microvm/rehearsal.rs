@@ -45,7 +45,7 @@ pub fn perform(guest: &Rc<Guest>, walls: &Walls, layers: Option<u32>, setup: &Se
     set_up(setup, &payload)?;
     let walls = Walls {
         cgroups: vec![payload.door().map_err(|error| ours(&error))?],
-        filter: walls.filter.clone(),
+        filter: walls.filter,
     };
     let folder = layers.map_or(NO_SCRATCH.to_owned(), |_| format!("{SCRATCH}/rehearsal"));
     let performed = on_own_root(&folder, layers, || until_over(start(guest, &walls)?));

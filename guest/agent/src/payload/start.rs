@@ -50,11 +50,11 @@ fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible
     let narrower = exec.filter.as_ref().map(narrow::compile).transpose()?;
     if is_missing("no-new-privs") {
         // Without it, only who has capabilities may attach a filter.
-        attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
+        attach(walls.filter).at(Step::Seccomp, "seccomp")?;
     }
     privileges::drop(&user, &exec.capabilities)?;
     if !is_missing("seccomp") && !is_missing("no-new-privs") {
-        attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
+        attach(walls.filter).at(Step::Seccomp, "seccomp")?;
     }
     if is_missing("descriptors") {
         let _ = rustix::io::dup(&ends.request).map(core::mem::forget);
