@@ -10,7 +10,7 @@ import type { Removal } from './removals.js'
 import type { Noticed } from './table.js'
 
 const run = promisify(execFile)
-const built = resolve('target/planted/x86_64-unknown-linux-gnu/debug')
+const built = resolve('target/planted/x86_64-unknown-linux-gnu')
 const installation = resolve('target/planted/installation')
 const binaries = join(installation, 'target/x86_64-unknown-linux-gnu/release')
 
@@ -61,12 +61,15 @@ async function attack(args: string[]): Promise<Omit<Noticed, 'removal'>> {
   return { by: broken.map(({ name }) => name), all: ran.length > 1 && broken.length === ran.length, why, stopped: '' }
 }
 
-/** Quick to build rather than to run. */
+/** Quick to build rather than to run; but of the agent there is a release alone, built by itself (scripts/build). */
 async function compile(): Promise<void> {
-  const packages = ['launcher', 'agent'].flatMap((name) => ['--package', `caisson-${name}`])
-  const features = ['--features', 'caisson-launcher/planted,caisson-agent/planted', '--target-dir', 'target/planted']
-  const cargo = spawn('cargo', ['build', '--quiet', '--locked', '--bins', ...packages, ...features], { stdio: 'inherit' })
-  const [code] = await once(cargo, 'exit')
+  await cargo('--package', 'caisson-launcher', '--features', 'planted')
+  await cargo('--release', '--package', 'caisson-agent', '--features', 'program,planted')
+}
+
+async function cargo(...what: string[]): Promise<void> {
+  const args = ['build', '--quiet', '--locked', '--bins', '--target-dir', 'target/planted', ...what]
+  const [code] = await once(spawn('cargo', args, { stdio: 'inherit' }), 'exit')
   if (code !== 0) throw new Error('cargo failed')
 }
 
@@ -75,8 +78,8 @@ async function install(): Promise<void> {
   await rm(installation, { recursive: true, force: true })
   await mkdir(binaries, { recursive: true })
   await run('cp', ['-al', 'dist', 'node_modules', 'proto', 'redis', 'package.json', installation])
-  await run('cp', [join(built, 'caisson-agent'), binaries])
-  await run('cp', [join(built, 'caisson-launcher'), join(binaries, 'launcher')])
+  await run('cp', [join(built, 'release/caisson-agent'), binaries])
+  await run('cp', [join(built, 'debug/caisson-launcher'), join(binaries, 'launcher')])
   const release = resolve('target/x86_64-unknown-linux-gnu/release')
   const others = (await readdir(release)).filter((name) => /^caisson-[a-z]+$/.test(name) && !/launcher|agent/.test(name))
   await run('cp', [...others.map((name) => join(release, name)), binaries])

@@ -1,9 +1,10 @@
 use crate::outbox::Outbox;
 use crate::session::AgentError;
+use alloc::{boxed::Box, vec};
 use caisson_frame::agent::HostFrame;
 use caisson_frame::{Decoder, FrameError};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const READ_BYTES: usize = 64 << 10;
 
@@ -39,7 +40,7 @@ impl Channel {
                 Ok(true)
             }
             Err(Errno::AGAIN | Errno::INTR) => Ok(true),
-            Err(errno) => Err(FrameError::Io(errno.into()).into()),
+            Err(errno) => Err(AgentError::Stream(errno)),
         }
     }
 
@@ -47,9 +48,7 @@ impl Channel {
         self.decoder.pull()
     }
 
-    pub fn flush(&self, outbox: &mut Outbox) -> Result<(), FrameError> {
-        outbox
-            .flush(self.stream.as_fd())
-            .map_err(|errno| FrameError::Io(errno.into()))
+    pub fn flush(&self, outbox: &mut Outbox) -> Result<(), AgentError> {
+        outbox.flush(self.stream.as_fd()).map_err(AgentError::Stream)
     }
 }

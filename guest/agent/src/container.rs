@@ -5,10 +5,9 @@ use crate::payload::{self, Walls};
 use crate::programs::Sandbox;
 use crate::seccomp;
 use crate::session::{AgentError, Session};
-use caisson_seccomp::compile;
+use rustix::fd::{FromRawFd, OwnedFd, RawFd};
 use rustix::io::{FdFlags, fcntl_setfd};
 use rustix::net::{SocketFlags, accept_with};
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 /// What the launcher opened: a listening socket, an eventfd that it writes to when the root is mounted, and then the payload cgroup's
 /// `cgroup.procs` files.
@@ -25,7 +24,7 @@ pub fn run(cgroup_fds: u8) -> Result<(), AgentError> {
     let cgroups = (first..end).map(inherited).collect::<Result<_, _>>()?;
     let walls = Walls {
         cgroups,
-        filter: compile(seccomp::RULES),
+        filter: seccomp::FILTER,
     };
 
     let prepared = payload::prepare(&walls);
@@ -42,7 +41,7 @@ fn inherited(number: RawFd) -> Result<OwnedFd, AgentError> {
         Ok(()) => Ok(descriptor),
         Err(errno) => {
             // It is not open: closing it would be a fault of its own.
-            std::mem::forget(descriptor);
+            core::mem::forget(descriptor);
             Err(AgentError::Inherited(errno))
         }
     }

@@ -1,8 +1,9 @@
+use alloc::{format, string::String, vec::Vec};
 use caisson_frame::ErrnoName;
 use caisson_frame::agent::{Failed, failed::Step};
+use core::fmt::Display;
 use prost::Message;
 use rustix::io::Errno;
-use std::fmt::Display;
 
 /// A message quotes what the client sent, and travels through a pipe in one write.
 const MESSAGE_BYTES: usize = 1024;

@@ -157,9 +157,7 @@ impl Programs for Played {
             reports: reports.0,
             orders: orders.0,
             outcome: outcome.0,
-            request: rustix::fs::memfd_create(c"request", MemfdFlags::CLOEXEC)
-                .expect("memory")
-                .into(),
+            request: rustix::fs::memfd_create(c"request", MemfdFlags::CLOEXEC).expect("memory"),
             stdin: stdin.1,
             stdout: stdout.0,
             stderr: stderr.0,

@@ -1,10 +1,15 @@
 //! Init of every sandbox: speaks `proto/agent.proto` with the worker over one channel, and runs the client's programs behind a wall that
 //! neither this process nor its channel can be seen through.
+#![cfg_attr(not(any(test, fuzzing)), no_std)]
+
+extern crate alloc;
+
 mod channel;
 mod container;
 mod failure;
 #[cfg(any(test, fuzzing))]
 pub mod harness;
+mod io;
 mod kernel;
 mod microvm;
 mod outbox;
@@ -19,43 +24,51 @@ mod session;
 mod signals;
 mod streams;
 
-use std::process::ExitCode;
+use core::fmt::Display;
 
-const USAGE: &str = "usage: caisson-agent container --cgroup-fds N | microvm DISKS [READY_DISK_BYTES]";
+pub use kernel::leave;
 
-pub fn run() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+const USAGE: &str = "usage: container --cgroup-fds N | microvm DISKS [READY_DISK_BYTES]";
+
+/// What the process is to end with. `words`: the arguments, without the program's name.
+pub fn run(words: &[&str]) -> i32 {
+    kernel::ignore_broken_pipes();
     // A kernel hands its own words on; the first program of an initramfs gets them as arguments where they hold no "=".
-    if let ["microvm", disks, ref ready @ ..] = words[..] {
+    if let ["microvm", disks, ref ready @ ..] = *words {
         let ready = ready.first().and_then(|bytes| bytes.parse().ok());
         microvm::run(disks.parse().unwrap_or(0), ready);
     }
-    if let [microvm::REHEARSE] = words[..] {
+    if let [microvm::REHEARSE] = *words {
         microvm::act_in_rehearsal();
     }
     #[cfg(feature = "planted")]
-    let words = match words[..] {
-        [.., walls] if words.len() == 4 => {
+    let words = match *words {
+        [ref usual @ .., walls] if words.len() == 4 => {
             planted::choose(walls);
-            words[..3].to_vec()
+            usual
         }
         _ => words,
     };
-    let ["container", "--cgroup-fds", count] = words[..] else {
+    let ["container", "--cgroup-fds", count] = *words else {
         return usage();
     };
     let Ok(count) = count.parse::<u8>() else { return usage() };
     match container::run(count) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
-            eprintln!("caisson-agent: {error}");
-            ExitCode::FAILURE
+            io::complain(error);
+            1
         }
     }
 }
 
-fn usage() -> ExitCode {
-    eprintln!("{USAGE}");
-    ExitCode::from(2)
+/// Where nothing is to be saved.
+pub fn die(why: impl Display) -> ! {
+    io::complain(why);
+    kernel::leave(101)
+}
+
+fn usage() -> i32 {
+    io::complain(USAGE);
+    2
 }

@@ -9,17 +9,21 @@ mod rehearsal;
 
 use crate::channel::Channel;
 use crate::failure::Failure;
+use crate::io;
 use crate::kernel;
 use crate::payload::{self, Walls};
 use crate::programs::Sandbox;
 use crate::seccomp;
 use crate::session::{AgentError, Session};
+use alloc::{
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
 use boot::Hidden;
 use caisson_frame::agent::{Counters, Mount, Setup};
-use caisson_seccomp::compile;
 use limits::Payload;
 use rustix::system::{RebootCommand, reboot};
-use std::io::{Write, stderr};
 
 pub use rehearsal::{WORD as REHEARSE, act as act_in_rehearsal, perform as rehearse};
 
@@ -35,7 +39,7 @@ pub fn run(disks: usize, ready: Option<u64>) -> ! {
 
 /// On the console, which the machine has only while somebody debugs it.
 fn say(what: &str) {
-    let _ = writeln!(stderr(), "caisson-agent: {what}");
+    io::complain(what);
 }
 
 fn live(disks: usize, ready: Option<u64>) -> Result<(), AgentError> {
@@ -48,7 +52,7 @@ fn live(disks: usize, ready: Option<u64>) -> Result<(), AgentError> {
     let payload = Payload::make()?;
     let walls = Walls {
         cgroups: vec![payload.door()?],
-        filter: compile(seccomp::RULES),
+        filter: seccomp::FILTER,
     };
     let prepared = payload::prepare(&walls);
     if let Some(bytes) = ready {

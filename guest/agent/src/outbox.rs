@@ -1,10 +1,11 @@
 //! What waits to be sent. At most one chunk of output is in it, so that a flood holds up other frames by no more than that.
+use alloc::{vec, vec::Vec};
 use caisson_frame::agent::{AgentFrame, Stream, agent_frame::Frame};
 use caisson_frame::encode_frame;
+use core::ops::Range;
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
-use std::ops::Range;
-use std::os::fd::BorrowedFd;
 
 /// The contract's bound on `Output.data`.
 pub const CHUNK_BYTES: usize = 256 << 10;

@@ -26,13 +26,14 @@ pub use stage::detached;
 use crate::failure::{At, Failure};
 use crate::kernel::{self, Side};
 use crate::planted::is_missing;
+use alloc::vec::Vec;
 use caisson_frame::agent::failed::Step;
-use caisson_seccomp::Filter;
+use caisson_seccomp::Instruction;
+use rustix::fd::OwnedFd;
 use rustix::fs::MemfdFlags;
+use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
-use std::fs::File;
-use std::os::fd::OwnedFd;
 
 const PIPE_BYTES: usize = 256 << 10;
 
@@ -40,7 +41,7 @@ const PIPE_BYTES: usize = 256 << 10;
 pub struct Walls {
     /// Open `cgroup.procs` files of the payload cgroup, one for each hierarchy.
     pub cgroups: Vec<OwnedFd>,
-    pub filter: Filter,
+    pub filter: &'static [Instruction],
 }
 
 /// The agent's ends of a prepared pair of processes.
@@ -52,7 +53,7 @@ pub struct Prepared {
     pub orders: OwnedFd,
     pub outcome: OwnedFd,
     /// The `Exec` message: of any size, and no write to it can block.
-    pub request: File,
+    pub request: OwnedFd,
     pub stdin: OwnedFd,
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
@@ -63,7 +64,7 @@ struct Ends {
     reports: OwnedFd,
     orders: OwnedFd,
     outcome: OwnedFd,
-    request: File,
+    request: OwnedFd,
     stdin: OwnedFd,
     stdout: OwnedFd,
     stderr: OwnedFd,
@@ -74,14 +75,12 @@ pub fn prepare(walls: &Walls) -> Result<Prepared, Failure> {
     let outcome = pipe_with(PipeFlags::CLOEXEC).at(Step::Clone, "pipe")?;
     let [stdin, stdout, stderr] = [stream()?, stream()?, stream()?];
     let request = rustix::fs::memfd_create("request", MemfdFlags::CLOEXEC).at(Step::Clone, "memfd_create")?;
-    let copy = request
-        .try_clone()
-        .map_err(|_| Failure::new(Step::Clone, "dup", kernel::last_errno()))?;
+    let copy = fcntl_dupfd_cloexec(&request, 0).at(Step::Clone, "dup")?;
     let ends = Ends {
         reports: reports.1,
         orders: orders.1,
         outcome: outcome.1,
-        request: copy.into(),
+        request: copy,
         stdin: stdin.0,
         stdout: stdout.1,
         stderr: stderr.1,
@@ -104,7 +103,7 @@ pub fn prepare(walls: &Walls) -> Result<Prepared, Failure> {
         reports: reports.0,
         orders: orders.0,
         outcome: outcome.0,
-        request: request.into(),
+        request,
         stdin: stdin.1,
         stdout: stdout.0,
         stderr: stderr.0,

@@ -1,5 +1,6 @@
 //! One process of the client, as the agent sees it: from its order to start to its last byte.
 use crate::failure::{At, Failure};
+use crate::io;
 use crate::kernel;
 use crate::microvm::Guest;
 use crate::outbox::Outbox;
@@ -9,15 +10,15 @@ use crate::rights;
 use crate::session::{AgentError, Violation};
 use crate::signals::{self, Signals};
 use crate::streams::{InputStream, OutputStream};
+use alloc::rc::Rc;
+use alloc::vec::Vec;
 use caisson_frame::agent::{Exec, Input, Started, Stream, agent_frame::Frame, failed::Step};
 use prost::Message;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustix::pipe::PIPE_BUF;
 use rustix::process::{WaitId, WaitIdOptions, waitid};
-use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::rc::Rc;
 
 /// Entries of a process in the set that is polled.
 pub const SLOTS: usize = 6;
@@ -54,10 +55,7 @@ enum Phase {
 impl Process {
     pub fn start(exec: &Exec, prepared: Prepared, root: OwnedFd, guest: Option<Rc<Guest>>) -> Result<Self, Failure> {
         let main = receive_main(&prepared)?;
-        let mut request = &prepared.request;
-        request
-            .write_all(&exec.encode_to_vec())
-            .map_err(|_| Failure::new(Step::Clone, "write request", Errno::NOSPC))?;
+        io::write_all(&prepared.request, &exec.encode_to_vec()).at(Step::Clone, "write request")?;
         rights::send(&prepared.orders, &root).at(Step::Clone, "order the start")?;
         let credit = exec.output_credit_bytes;
         Ok(Self {
@@ -201,7 +199,7 @@ impl Process {
                 Err(errno) => return Err(AgentError::Pipe(errno)),
             }
         }
-        let signals = std::mem::take(signals);
+        let signals = core::mem::take(signals);
         match outcome::judge(said) {
             Ok(()) => self.begin(&signals, outbox),
             Err(failure) => {

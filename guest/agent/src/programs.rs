@@ -5,12 +5,13 @@ use crate::payload::{self, Prepared, Walls};
 use crate::planted::is_missing;
 use crate::process::Process;
 use crate::session::AgentError;
+use alloc::format;
+use alloc::rc::Rc;
 use caisson_frame::agent::{Exec, Mount, Setup, failed::Step};
+use rustix::fd::OwnedFd;
 use rustix::fs::stat;
 use rustix::io::Errno;
 use rustix::system::sethostname;
-use std::os::fd::OwnedFd;
-use std::rc::Rc;
 
 pub trait Programs {
     /// False where there is nothing to mount: only a machine is told to. What fails is told to the first `Exec`.

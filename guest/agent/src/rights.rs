@@ -1,9 +1,9 @@
 //! Hands an open descriptor to another process of the agent's.
+use core::mem::MaybeUninit;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use rustix::net::{recvmsg, sendmsg};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
 
 pub fn send(socket: &OwnedFd, descriptor: impl AsFd) -> Result<(), Errno> {
     let descriptors = [descriptor.as_fd()];

@@ -1,10 +1,10 @@
 //! The list that the client's program is held to (`seccomp.json`).
-use caisson_seccomp::Rule;
+use caisson_seccomp::Instruction;
 
 /// Of the list's file.
 pub const LIST: [u8; 32] = caisson_seccomp::digest!();
 
-pub const RULES: &[Rule] = caisson_seccomp::rules!();
+pub const FILTER: &[Instruction] = caisson_seccomp::filter!();
 
 #[cfg(test)]
 #[path = "seccomp_test.rs"]

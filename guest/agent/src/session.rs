@@ -6,6 +6,7 @@ use crate::outbox::Outbox;
 use crate::process::{Process, SLOTS, entry};
 use crate::programs::Programs;
 use crate::seccomp;
+use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use caisson_frame::FrameError;
 use caisson_frame::agent::{Exec, Hello, HostFrame, Mount, Ready, Rehearse, Setup, agent_frame, failed::Step, host_frame::Frame};
 use rustix::io::Errno;
@@ -19,6 +20,8 @@ const MAX_PROCESSES: usize = 64;
 pub enum AgentError {
     #[error("channel: {0}")]
     Channel(#[from] FrameError),
+    #[error("channel: {0}")]
+    Stream(Errno),
     #[error("the worker broke the protocol: {0}")]
     Violation(#[from] Violation),
     #[error("descriptors from the launcher: {0}")]

@@ -1,8 +1,9 @@
 //! Signals of the client: to the main process alone, or as a terminal sends them, to its whole process group.
+use crate::io::read_text;
 use crate::kernel;
+use alloc::format;
+use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
-use std::fs::read_to_string;
-use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// That wait for a program to start; of each number one (bit 0 is number 1).
 #[derive(Default)]
@@ -27,7 +28,7 @@ impl Signals {
 
 /// `main` leads a session, and so a group, by its own number. Kernels before 6.9 take a number alone for a group.
 pub fn to_group(main: BorrowedFd<'_>, number: u32) -> Result<(), Errno> {
-    let info = read_to_string(format!("/proc/self/fdinfo/{}", main.as_raw_fd())).map_err(|_| Errno::SRCH)?;
+    let info = read_text(&format!("/proc/self/fdinfo/{}", main.as_raw_fd())).map_err(|_| Errno::SRCH)?;
     // -1 once it was reaped.
     let pid = info.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
     let leader = pid.filter(|pid| *pid > 1).ok_or(Errno::SRCH)?;

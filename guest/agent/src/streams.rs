@@ -1,10 +1,10 @@
 //! The three pipes of a process, each with the credit that bounds what is on its way.
 use crate::outbox::{CHUNK_BYTES, Outbox};
 use crate::session::Violation;
+use alloc::collections::VecDeque;
 use caisson_frame::agent::{Input, InputCredit, Stream, agent_frame::Frame};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Bytes of input that may wait in the agent.
 pub const INPUT_CREDIT: u64 = 256 << 10;
@@ -160,7 +160,7 @@ impl InputStream {
     pub fn give_credit(&mut self, process_id: u32, outbox: &mut Outbox) {
         let due = self.owed >= CREDIT_STEP || (self.owed > 0 && self.waiting.is_empty());
         if self.closed_untold || (due && !self.end) {
-            let (bytes, closed) = (std::mem::take(&mut self.owed), std::mem::take(&mut self.closed_untold));
+            let (bytes, closed) = (core::mem::take(&mut self.owed), core::mem::take(&mut self.closed_untold));
             self.allowed += bytes;
             outbox.push(Frame::InputCredit(InputCredit {
                 process_id,

@@ -1,7 +1,8 @@
 use crate::FrameError;
 use crate::codec::{HEADER_BYTES, frame_length};
+use alloc::vec::Vec;
+use core::marker::PhantomData;
 use prost::Message;
-use std::marker::PhantomData;
 
 /// A buffer larger than this is given back when it is empty, so that one large frame does not stay resident.
 const KEPT_BYTES: usize = 16 << 10;

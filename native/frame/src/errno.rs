@@ -1,4 +1,4 @@
-use std::fmt;
+use core::fmt;
 
 /// "ENOENT" for 2: what error messages of every part call an errno.
 pub struct ErrnoName(pub i32);

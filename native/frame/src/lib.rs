@@ -1,15 +1,22 @@
 //! What worker, agent, launcher, converter and lister say to each other (`proto/agent.proto`, `proto/launch.proto`, `proto/listing.proto`), and
 //! how it is framed: the length of the message as 4 bytes, big-endian, then the message.
+#![cfg_attr(not(any(test, feature = "std")), no_std)]
+
+extern crate alloc;
 
 mod codec;
 mod decoder;
 mod errno;
 #[cfg(any(test, feature = "harness"))]
 pub mod harness;
+#[cfg(feature = "std")]
+mod stream;
 
-pub use codec::{HEADER_BYTES, MAX_FRAME_BYTES, encode_frame, read_frame, write_frame};
+pub use codec::{HEADER_BYTES, MAX_FRAME_BYTES, encode_frame};
 pub use decoder::Decoder;
 pub use errno::ErrnoName;
+#[cfg(feature = "std")]
+pub use stream::{read_frame, write_frame};
 
 /// Frames between worker and agent.
 pub mod agent {
@@ -35,6 +42,7 @@ pub enum FrameError {
     Malformed(#[from] prost::DecodeError),
     #[error("stream ended inside a frame")]
     Truncated,
+    #[cfg(feature = "std")]
     #[error("stream: {0}")]
     Io(#[from] std::io::Error),
 }

@@ -1,5 +1,6 @@
 //! One condition on an argument, as instructions. A filter sees words of 32 bits: an argument is compared in two steps where both matter.
 use super::{ARGUMENTS, IF_ABOVE, IF_AT_LEAST, IF_EQUAL, Instruction, LOAD, MASK, branch, plain};
+use alloc::vec::Vec;
 
 /// Of an argument, all 64 bits of it.
 #[derive(Clone, Debug)]

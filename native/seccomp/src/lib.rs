@@ -1,4 +1,8 @@
 //! A filter of system calls, made of a reviewed list (`seccomp.json` of its owner) or of what a client asks for on top.
+#![cfg_attr(not(any(test, feature = "generate", feature = "simulate")), no_std)]
+
+extern crate alloc;
+
 mod condition;
 #[cfg(feature = "generate")]
 mod generate;
@@ -8,7 +12,9 @@ mod program;
 #[cfg(any(test, feature = "simulate"))]
 pub mod simulate;
 
+use alloc::vec::Vec;
 use rustix::io::Errno;
+use syscalls::{Sysno, syscall};
 
 pub use condition::{Condition, Test};
 #[cfg(feature = "generate")]
@@ -23,9 +29,19 @@ macro_rules! rules {
     };
     ($name:literal) => {{
         #[allow(unused_imports, reason = "a list may do without some of them")]
-        use $crate::{Condition, Rule, Test, Verdict, libc};
+        use $crate::{Condition, Rule, Test, Verdict};
         const RULES: &[Rule] = include!(concat!(env!("OUT_DIR"), "/", $name, ".rs"));
         RULES
+    }};
+}
+
+/// What the kernel is to be given of them.
+#[macro_export]
+macro_rules! filter {
+    () => {{
+        use $crate::Instruction;
+        const FILTER: &[Instruction] = include!(concat!(env!("OUT_DIR"), "/rules.filter.rs"));
+        FILTER
     }};
 }
 
@@ -36,9 +52,6 @@ macro_rules! digest {
         include!(concat!(env!("OUT_DIR"), "/rules.digest.rs"))
     };
 }
-
-#[doc(hidden)]
-pub use libc;
 
 /// One entry of a reviewed list.
 #[derive(Debug)]
@@ -127,15 +140,19 @@ fn compile_else(rules: &[Rule], others: Answer) -> Filter {
 }
 
 fn call(rule: &Rule) -> Call {
-    let answer = rule.verdict.answer();
-    let alternative = |conditions: &&[Condition]| Alternative {
-        conditions: conditions.to_vec(),
+    decided(rule.number, rule.verdict, rule.when)
+}
+
+fn decided(number: u32, verdict: Verdict, when: &[impl AsRef<[Condition]>]) -> Call {
+    let answer = verdict.answer();
+    let alternative = |conditions: &_| Alternative {
+        conditions: <_ as AsRef<[Condition]>>::as_ref(conditions).to_vec(),
         answer,
     };
     Call {
-        number: rule.number,
-        alternatives: rule.when.iter().map(alternative).collect(),
-        otherwise: if rule.when.is_empty() { answer } else { DENY },
+        number,
+        alternatives: when.iter().map(alternative).collect(),
+        otherwise: if when.is_empty() { answer } else { DENY },
     }
 }
 
@@ -152,12 +169,8 @@ pub fn attach(filter: &[Instruction]) -> Result<(), Errno> {
         filter: filter.as_ptr().cast_mut(),
     };
     // SAFETY: the kernel copies the program, whose pointer and length describe `filter`.
-    let result = unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
-    if result == 0 {
-        return Ok(());
-    }
-    // SAFETY: the C library's pointer to this thread's errno is always valid.
-    Err(Errno::from_raw_os_error(unsafe { *libc::__errno_location() }))
+    let result = unsafe { syscall!(Sysno::seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) };
+    result.map(drop).map_err(|errno| Errno::from_raw_os_error(errno.into_raw()))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::{
     ARCHITECTURE, AUDIT_ARCH_X86_64, Condition, Filter, GO_ON, IF_AT_LEAST, IF_EQUAL, Instruction, KILL, LOAD, NUMBER, RETURN,
     branch, plain,
 };
+use alloc::{vec, vec::Vec};
 
 /// What is answered to one call: that of the first alternative whose conditions are all met, else `otherwise`.
 #[derive(Clone, Debug)]

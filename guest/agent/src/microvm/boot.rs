@@ -1,13 +1,14 @@
 //! From the initramfs to the same root that the launcher gives an agent in a container.
+use crate::io::{open, write_text};
 use crate::kernel;
 use crate::session::AgentError;
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Dir, FileType, Gid, Mode, OFlags, Uid, chmod, chown, makedev, mkdir, mknodat, openat, symlink};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_move, mount_remount};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::{Resource, Rlimit, chdir, chroot, setrlimit, umask};
-use std::fs::read_dir;
-use std::net::UdpSocket;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 const DEVICES: [(&str, u32, u32); 6] = [
     ("null", 1, 3),
@@ -42,12 +43,13 @@ pub fn load_modules() -> Result<(), AgentError> {
     for (kind, target) in [("devtmpfs", "/dev"), ("proc", "/proc"), ("sysfs", "/sys")] {
         mount(kind, target, kind, plain, None).boot(target)?;
     }
-    let Ok(folder) = read_dir("/modules") else { return Ok(()) };
-    let mut modules: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();
+    let Ok(folder) = open("/modules", OFlags::DIRECTORY) else {
+        return Ok(());
+    };
+    let mut modules = names_in(&folder).boot("/modules")?;
     modules.sort();
-    for path in modules {
-        let name = path.to_string_lossy();
-        let file = openat(CWD, &path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).boot(&name)?;
+    for name in modules {
+        let file = openat(&folder, &name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).boot(&name)?;
         match kernel::load_module(&file) {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(errno) => return Err(errno).boot(&name),
@@ -67,8 +69,7 @@ pub struct Hidden {
 }
 
 pub fn enter_root() -> Result<Hidden, AgentError> {
-    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let hidden = |path: &str| openat(CWD, path, flags, Mode::empty()).boot(path);
+    let hidden = |path: &str| open(path, OFlags::DIRECTORY).boot(path);
     let (devices, disks, file_systems) = (hidden("/dev")?, hidden("/sys/block")?, hidden("/sys/fs/ext4")?);
     umask(Mode::empty());
     mount("tmpfs", "/root", "tmpfs", MountFlags::NOSUID, c"mode=755,size=1m").boot("root")?;
@@ -132,7 +133,7 @@ fn mount_in_root() -> Result<(), AgentError> {
 /// What the kernel sets low for a machine of this size is for the client's own limits to say.
 fn lift_limits() -> Result<(), Errno> {
     for file in ["/proc/sys/kernel/pid_max", "/proc/sys/kernel/threads-max"] {
-        let _ = std::fs::write(file, PIDS);
+        let _ = write_text(file, PIDS);
     }
     let all = |value| Rlimit {
         current: value,
@@ -143,8 +144,8 @@ fn lift_limits() -> Result<(), Errno> {
 }
 
 fn loopback_up() -> Result<(), Errno> {
-    let socket = UdpSocket::bind("0.0.0.0:0").map_err(|_| kernel::last_errno())?;
-    kernel::interface_up(socket.as_raw_fd(), b"lo")
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    kernel::interface_up(&socket, b"lo")
 }
 
 /// Entries of a folder, without the two that every folder has.

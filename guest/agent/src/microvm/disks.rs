@@ -1,20 +1,28 @@
 //! The root: layers, each a disk that the host opened for reading only, and the scratch disk above them.
 use super::boot::{Boot, Hidden, names_in};
 use crate::failure::{At, Failure};
+use crate::kernel::{sleep, uptime};
 use crate::payload::ROOT;
 use crate::session::AgentError;
+use alloc::collections::BTreeMap;
+use alloc::ffi::CString;
+use alloc::{
+    borrow::ToOwned,
+    format,
+    string::{String, ToString},
+    vec,
+    vec::Vec,
+};
 use caisson_frame::agent::{Counters, Mount, failed::Step};
+use core::time::Duration;
+use rustix::fd::AsFd;
 use rustix::fs::{
-    CWD, Gid, Mode, OFlags, StatVfs, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, mkdirat, openat,
-    readlinkat, statvfs, syncfs,
+    AtFlags, CWD, Gid, Mode, OFlags, StatVfs, Uid, XattrFlags, fchmod, fchown, fgetxattr, flistxattr, fsetxattr, fstat, mkdirat,
+    openat, readlinkat, statvfs, syncfs, unlinkat,
 };
 use rustix::io::{Errno, write};
 use rustix::mount::{MountFlags, mount};
 use rustix::process::{chdir, fchdir};
-use std::collections::BTreeMap;
-use std::ffi::CString;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
 
 /// Where they are mounted, by their targets; the first is the scratch disk.
 const POINTS: &str = "/disks";
@@ -29,7 +37,7 @@ const ATTRIBUTE_BYTES: usize = 64 << 10;
 /// Their names, by SCSI target, which is the host's word, where the letters are the order in which the kernel happened to find them. It
 /// looks for them on its own time.
 pub fn wait_for(hidden: &Hidden, count: usize) -> Result<Vec<String>, AgentError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = uptime() + PATIENCE;
     loop {
         let names = names_in(&hidden.disks).boot("/sys/block")?;
         let found: BTreeMap<usize, String> = names
@@ -40,7 +48,7 @@ pub fn wait_for(hidden: &Hidden, count: usize) -> Result<Vec<String>, AgentError
         if found.len() == count {
             return Ok(found.into_values().collect());
         }
-        if Instant::now() > deadline {
+        if uptime() > deadline {
             return Err(Errno::NODEV).boot("find the disks");
         }
         sleep(Duration::from_millis(1));
@@ -189,6 +197,20 @@ pub fn measure(counters: &mut Counters) {
     counters.disk_used_bytes = Some(usable.saturating_sub(available));
     let asked = usable.saturating_sub(OVERHEAD_BYTES);
     counters.disk_full = available < OVERHEAD_BYTES + FULL_BYTES.min(asked / FULL_PART) || state.f_favail == 0;
+}
+
+/// With all that is in it; nothing is mounted there.
+pub fn remove_tree(parent: impl AsFd, name: &str) -> Result<(), Errno> {
+    match unlinkat(&parent, name, AtFlags::empty()) {
+        Err(Errno::ISDIR) => {}
+        other => return other,
+    }
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = openat(&parent, name, flags, Mode::empty())?;
+    for name in names_in(&folder)? {
+        remove_tree(&folder, &name)?;
+    }
+    unlinkat(parent, name, AtFlags::REMOVEDIR)
 }
 
 pub fn folder(path: &str) -> Result<(), Errno> {

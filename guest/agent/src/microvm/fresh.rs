@@ -1,6 +1,7 @@
 //! What no two machines of one template may share.
 use crate::failure::{At, Failure};
 use crate::kernel;
+use alloc::format;
 use caisson_frame::agent::failed::Step;
 use rustix::io::Errno;
 use rustix::time::{ClockId, Timespec, clock_settime};

@@ -1,13 +1,13 @@
 //! The program's cgroup inside the machine: the machine has more memory than the program may use, for the kernel and the agent need some.
 use super::boot::Boot;
 use crate::failure::{At, Failure};
-use crate::kernel;
 use crate::session::AgentError;
+use alloc::string::{String, ToString};
 use caisson_frame::agent::{Counters, Machine, failed::Step};
+use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
-use rustix::io::{Errno, read, write};
+use rustix::io::{Errno, fcntl_dupfd_cloexec, read, write};
 use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
-use std::os::fd::OwnedFd;
 
 const BESIDE: &str = "rehearsal";
 
@@ -41,8 +41,9 @@ impl Payload {
 
     /// One for a program that is not the client's, and so adds nothing to what the client's used.
     pub fn beside(&self) -> Result<Self, Failure> {
-        let root = self.root.try_clone().map_err(|_| kernel::last_errno());
-        root.and_then(|root| Self::named(BESIDE, root)).at(Step::Cgroup, BESIDE)
+        fcntl_dupfd_cloexec(&self.root, 0)
+            .and_then(|root| Self::named(BESIDE, root))
+            .at(Step::Cgroup, BESIDE)
     }
 
     /// Nothing is in it any more.

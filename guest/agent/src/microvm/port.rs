@@ -1,15 +1,16 @@
 //! The virtio port that is the channel. It has no connect of its own: a port whose host is absent reads as ended, and is "hung up" to
 //! whoever polls it.
 use super::boot::{Boot, names_in};
+use crate::io::read_text;
 use crate::kernel;
 use crate::session::AgentError;
+use alloc::{format, string::String};
+use core::mem::MaybeUninit;
+use core::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, epoll, poll};
+use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
-use std::fs::read_to_string;
-use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
-use std::time::{Duration, Instant};
 
 const PORTS: &str = "/sys/class/virtio-ports";
 const NAME: &str = "agent";
@@ -17,16 +18,16 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The host names its ports in messages of their own, after the driver has found the device.
 pub fn open(devices: &OwnedFd) -> Result<OwnedFd, AgentError> {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = kernel::uptime() + PATIENCE;
     loop {
         if let Some(name) = find() {
             let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
             return openat(devices, &name, flags, Mode::empty()).boot("open the channel's port");
         }
-        if Instant::now() > deadline {
+        if kernel::uptime() > deadline {
             return Err(Errno::NODEV).boot("find the channel's port");
         }
-        std::thread::sleep(Duration::from_millis(1));
+        kernel::sleep(Duration::from_millis(1));
     }
 }
 
@@ -34,7 +35,7 @@ fn find() -> Option<String> {
     let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
     let ports = names_in(openat(CWD, PORTS, flags, Mode::empty()).ok()?).ok()?;
     ports.into_iter().find(|port| {
-        let name = read_to_string(format!("{PORTS}/{port}/name"));
+        let name = read_text(&format!("{PORTS}/{port}/name"));
         name.is_ok_and(|name| name.trim_end() == NAME)
     })
 }

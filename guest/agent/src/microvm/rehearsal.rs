@@ -4,21 +4,22 @@
 use super::disks::{self, SCRATCH};
 use super::{Guest, set_up};
 use crate::failure::{At, Failure};
+use crate::io;
 use crate::kernel;
 use crate::outbox::Outbox;
 use crate::payload::{self, ROOT, Walls};
 use crate::process::Process;
 use crate::programs::clone_root;
 use crate::session::AgentError;
+use alloc::rc::Rc;
+use alloc::{borrow::ToOwned, format, vec};
 use caisson_frame::Decoder;
 use caisson_frame::agent::{AgentFrame, Exec, Rlimits, Setup, agent_frame::Frame, exited::End, failed::Step};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat};
 use rustix::io::{Errno, read};
 use rustix::mount::{UnmountFlags, mount_bind, unmount};
 use rustix::pipe::{PipeFlags, pipe_with};
-use std::fs::remove_dir_all;
-use std::os::fd::{AsFd, OwnedFd};
-use std::rc::Rc;
 
 /// Of the machine's own, while it has no scratch disk.
 const NO_SCRATCH: &str = "/disks/no-scratch";
@@ -44,11 +45,11 @@ pub fn perform(guest: &Rc<Guest>, walls: &Walls, layers: Option<u32>, setup: &Se
     set_up(setup, &payload)?;
     let walls = Walls {
         cgroups: vec![payload.door().map_err(|error| ours(&error))?],
-        filter: walls.filter.clone(),
+        filter: walls.filter,
     };
     let folder = layers.map_or(NO_SCRATCH.to_owned(), |_| format!("{SCRATCH}/rehearsal"));
     let performed = on_own_root(&folder, layers, || until_over(start(guest, &walls)?));
-    remove_dir_all(&folder).map_err(|_| Failure::new(Step::Root, format_args!("remove {folder}"), kernel::last_errno()))?;
+    disks::remove_tree(CWD, &folder).at(Step::Root, format_args!("remove {folder}"))?;
     performed?;
     payload.remove()?;
     super::say("has rehearsed");
@@ -133,7 +134,7 @@ fn ours(error: &AgentError) -> Failure {
 /// As the program: what nearly every one does.
 pub fn act() -> ! {
     COMMON.iter().for_each(|path| look_at(path));
-    let spoke = rustix::io::write(rustix::stdio::stdout(), b"as if\n").is_ok();
+    let spoke = rustix::io::write(io::stdout(), b"as if\n").is_ok();
     kernel::leave(if spoke && kernel::fork_and_wait().is_ok() { 0 } else { 1 })
 }
 

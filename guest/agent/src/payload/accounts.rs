@@ -2,6 +2,7 @@
 //! over, a number needs no entry. No name service, for that would be the image's code.
 use super::files::read_regular;
 use crate::failure::Failure;
+use alloc::{format, string::String, vec::Vec};
 use caisson_frame::ErrnoName;
 use caisson_frame::agent::failed::Step;
 use rustix::io::Errno;
@@ -115,7 +116,7 @@ fn lines(text: &Text) -> impl Iterator<Item = &str> {
     let bytes = text.as_deref().unwrap_or_default();
     bytes
         .split(|&byte| byte == b'\n')
-        .filter_map(|line| std::str::from_utf8(line).ok())
+        .filter_map(|line| core::str::from_utf8(line).ok())
 }
 
 /// name:password:uid:gid:comment:home:shell

@@ -1,12 +1,14 @@
 use super::accounts::User;
 use crate::failure::Failure;
 use crate::kernel;
+use alloc::ffi::CString;
+use alloc::{borrow::ToOwned, format, string::String, vec, vec::Vec};
 use caisson_frame::ErrnoName;
 use caisson_frame::agent::{Exec, failed::Step};
+use core::ffi::{CStr, c_char};
+use core::ptr;
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::io::Errno;
-use std::ffi::{CStr, CString};
-use std::ptr;
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -48,9 +50,7 @@ impl Program {
         }
         let mut denied = None;
         for candidate in &self.candidates {
-            // SAFETY: path, arguments and environment end with a zero, and outlive the call.
-            unsafe { libc::execve(candidate.as_ptr(), args.as_ptr(), env.as_ptr()) };
-            match kernel::last_errno() {
+            match kernel::execute(candidate, &args, &env) {
                 Errno::ACCESS => denied = Some(candidate),
                 errno => return self.failure(candidate, errno),
             }
@@ -106,7 +106,7 @@ fn c_string(text: &str) -> CString {
     CString::new(text).expect("requests with NUL bytes are refused")
 }
 
-fn pointers(strings: &[CString]) -> Vec<*const libc::c_char> {
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
 }
 

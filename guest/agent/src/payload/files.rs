@@ -1,12 +1,12 @@
 //! Opening what an image holds: a path never leads out of the root, through a link of /proc, onto another mount, or into a wait.
+use crate::io::read_to_end;
+use alloc::vec::Vec;
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// No account file of an honest image comes near.
-const FILE_BYTES: u64 = 1 << 20;
+const FILE_BYTES: usize = 1 << 20;
 
 /// A directory directly below `parent`, itself and not through a link.
 pub fn open_child_folder(parent: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
@@ -43,12 +43,8 @@ pub fn open_regular(path: &str, access: OFlags) -> Result<OwnedFd, Errno> {
 }
 
 pub fn read_regular(path: &str) -> Result<Vec<u8>, Errno> {
-    let file = File::from(open_regular(path, OFlags::RDONLY)?);
-    let mut bytes = Vec::new();
-    file.take(FILE_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-    if bytes.len() as u64 > FILE_BYTES {
+    let bytes = read_to_end(open_regular(path, OFlags::RDONLY)?, FILE_BYTES)?;
+    if bytes.len() > FILE_BYTES {
         Err(Errno::FBIG)
     } else {
         Ok(bytes)

@@ -1,15 +1,16 @@
 //! The nested init: reaps, tells how the main process ended, and takes everything else in its pid namespace along when it ends.
 use super::{Ends, Walls, stage, start};
 use crate::failure::{At, Failure};
+use crate::io::{read_text, stdin};
 use crate::kernel::{self, Child, Side};
 use crate::planted::is_missing;
 use crate::rights;
 use caisson_frame::agent::failed::Step;
+use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use rustix::stdio::{dup2_stdin, stdin};
+use rustix::stdio::dup2_stdin;
 use rustix::thread::{Uid, set_thread_res_uid};
-use std::os::fd::OwnedFd;
 
 const NO_SETUID_FIXUP: u64 = 1 << 2;
 
@@ -80,7 +81,7 @@ fn end_everything_else() -> Result<(), Errno> {
 /// Pipes above all: the agent takes a pipe's end for the end of the program's output.
 fn keep_nothing_but(reports: OwnedFd) -> Result<(), Errno> {
     dup2_stdin(&reports)?;
-    std::mem::forget(reports);
+    core::mem::forget(reports);
     kernel::close_from(1)
 }
 
@@ -97,7 +98,7 @@ fn become_nobody_else(last_uid: u32) -> Result<(), Errno> {
 
 /// Lines of the map: first id inside, first id outside, count.
 fn last_uid() -> Result<u32, Errno> {
-    let map = std::fs::read_to_string("/proc/self/uid_map").map_err(|_| Errno::IO)?;
+    let map = read_text("/proc/self/uid_map")?;
     let last = |line: &str| {
         let mut numbers = line.split_whitespace().map(str::parse::<u64>);
         let (Some(Ok(first)), Some(Ok(_)), Some(Ok(count))) = (numbers.next(), numbers.next(), numbers.next()) else {

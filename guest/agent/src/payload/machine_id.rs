@@ -1,9 +1,10 @@
 //! An image that leaves its machine id empty (machine-id(5)) wants one that no other machine has: it is made at the first program's start.
 use super::files::open_regular;
+use alloc::string::String;
+use core::fmt::Write as _;
 use rustix::fs::{OFlags, fstat};
 use rustix::io::{Errno, write};
 use rustix::rand::{GetRandomFlags, getrandom};
-use std::fmt::Write as _;
 
 const PATH: &str = "/etc/machine-id";
 

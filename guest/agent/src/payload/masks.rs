@@ -5,7 +5,6 @@
 use crate::failure::{At, Failure};
 use crate::planted::is_missing;
 use caisson_frame::agent::failed::Step;
-use rustix::fs::{FileType, stat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount, mount_bind, mount_remount};
 
@@ -59,16 +58,16 @@ fn locked_down() -> MountFlags {
 }
 
 fn mask(path: &str) -> Result<(), Errno> {
-    if FileType::from_raw_mode(stat(path)?.st_mode) == FileType::Directory {
-        mount(
+    match mount_bind("/dev/null", path) {
+        // It is a folder.
+        Err(Errno::NOTDIR) => mount(
             "none",
             path,
             "tmpfs",
             locked_down() | MountFlags::RDONLY,
             c"size=4k,nr_inodes=2,mode=555",
-        )
-    } else {
-        mount_bind("/dev/null", path)
+        ),
+        other => other,
     }
 }
 

@@ -1,9 +1,14 @@
 //! The client's own filter. The kernel takes the stricter answer of it and the sandbox's, so whatever it says, it can only take away.
 use crate::failure::Failure;
+use alloc::collections::BTreeMap;
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
 use caisson_frame::agent::{self, Action, Comparison, failed::Step};
 use caisson_seccomp::{ALLOW, Alternative, Answer, Call, Condition, Filter, KILL, Test, program};
 use rustix::io::Errno;
-use std::collections::BTreeMap;
 
 const ARGUMENTS: u32 = 6;
 const MAX_ERRNO: u32 = 4095;

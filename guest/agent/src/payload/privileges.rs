@@ -4,6 +4,7 @@ use super::accounts::User;
 use crate::failure::{At, Failure};
 use crate::kernel;
 use crate::planted::is_missing;
+use alloc::{format, vec::Vec};
 use caisson_frame::agent::failed::Step;
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, CapabilitySets, Gid, Uid, configure_capability_in_ambient_set};
@@ -30,7 +31,8 @@ const SECUREBITS_OF_GRANTED: u64 = 0b1110_1011;
 /// What can be given up before anything is known of the program.
 pub fn forgo() -> Result<(), Failure> {
     if !is_missing("capabilities") {
-        drop_from_bounding_set(|capability| !GRANTABLE.contains(capability)).at(Step::Privileges, "drop bounding set")?;
+        let others = (0..64).filter(|number| GRANTABLE.bits() >> number & 1 == 0);
+        drop_from_bounding_set(others).at(Step::Privileges, "drop bounding set")?;
         kernel::prctl(libc::PR_SET_SECUREBITS, EARLY_SECUREBITS).at(Step::Privileges, "set securebits")?;
     }
     if is_missing("no-new-privs") {
@@ -39,13 +41,14 @@ pub fn forgo() -> Result<(), Failure> {
     kernel::prctl(libc::PR_SET_NO_NEW_PRIVS, 1).at(Step::Privileges, "set no_new_privs")
 }
 
-/// Of capabilities, all but those that `granted` numbers.
+/// Of capabilities, all that are left but those that `granted` numbers.
 pub fn drop(user: &User, granted: &[u32]) -> Result<(), Failure> {
     let kept = sets_of(granted)?;
     if is_missing("capabilities") {
         return become_user(user);
     }
-    drop_from_bounding_set(|capability| !kept.contains(capability)).at(Step::Privileges, "drop bounding set")?;
+    drop_from_bounding_set(GRANTABLE.difference(kept).iter().map(|one| one.bits().trailing_zeros()))
+        .at(Step::Privileges, "drop bounding set")?;
     become_user(user)?;
     if !kept.is_empty() {
         keep_over_execve(kept).at(Step::Privileges, "keep capabilities")?;
@@ -84,10 +87,9 @@ fn set_all(permitted: CapabilitySet, inheritable: CapabilitySet) -> Result<(), E
     set_capabilities(None, sets)
 }
 
-fn drop_from_bounding_set(unwanted: impl Fn(CapabilitySet) -> bool) -> Result<(), Errno> {
-    let capabilities = (0..64).filter(|number| unwanted(CapabilitySet::from_bits_retain(1 << number)));
-    for capability in capabilities {
-        match kernel::prctl(libc::PR_CAPBSET_DROP, capability) {
+fn drop_from_bounding_set(numbers: impl Iterator<Item = u32>) -> Result<(), Errno> {
+    for number in numbers {
+        match kernel::prctl(libc::PR_CAPBSET_DROP, number.into()) {
             Err(Errno::INVAL) => return Ok(()), // The one before was the kernel's last.
             other => other?,
         }

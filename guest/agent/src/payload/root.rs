@@ -3,15 +3,15 @@
 use super::files::{open_child_folder, open_folder, open_regular};
 use super::stage::Trees;
 use crate::failure::{At, Failure};
+use crate::io;
+use alloc::format;
 use caisson_frame::agent::failed::Step;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, chmodat, fstat, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{MoveMountFlags, move_mount};
 use rustix::process::{chroot, fchdir};
 use rustix::system::uname;
-use std::fs::File;
-use std::io::Write;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Where the launcher, or the guest's own mounts, put the root, in the agent's mount namespace.
 pub const ROOT: &str = "/rootfs";
@@ -60,7 +60,8 @@ fn write_hosts() {
     let Some(hosts) = open_hosts() else { return };
     let name = uname();
     let name = name.nodename().to_string_lossy();
-    let _ = File::from(hosts).write_all(format!("127.0.0.1 localhost\n::1 localhost\n127.0.0.1 {name}\n").as_bytes());
+    let text = format!("127.0.0.1 localhost\n::1 localhost\n127.0.0.1 {name}\n");
+    let _ = io::write_all(hosts, text.as_bytes());
 }
 
 fn open_hosts() -> Option<OwnedFd> {

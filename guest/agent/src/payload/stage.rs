@@ -5,11 +5,11 @@ use super::{masks, sys};
 use crate::failure::{At, Failure};
 use crate::planted::is_missing;
 use caisson_frame::agent::failed::Step;
+use rustix::fd::OwnedFd;
 use rustix::fs::CWD;
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, OpenTreeFlags, UnmountFlags, mount, mount_change, open_tree, unmount};
 use rustix::process::{chdir, pivot_root};
-use std::os::fd::OwnedFd;
 
 /// They go into the client's root when that is known.
 pub struct Trees {

@@ -7,18 +7,17 @@ use super::{Ends, Walls, machine_id, narrow, privileges, rlimits, root, stdio};
 use crate::failure::{At, Failure};
 use crate::outcome::{EXECUTING, FAILED};
 use crate::planted::is_missing;
-use crate::{kernel, rights};
+use crate::{io, kernel, rights};
+use alloc::{format, string::String, vec};
 use caisson_frame::agent::{Exec, failed::Step};
 use caisson_seccomp::attach;
+use core::convert::Infallible;
 use prost::Message;
-use rustix::fs::{AtFlags, Gid, Mode, Uid, chownat, mkdirat};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, Gid, Mode, SeekFrom, Uid, chownat, mkdirat, seek};
 use rustix::io::Errno;
 use rustix::process::{fchdir, setsid, umask};
 use rustix::thread::{UnshareFlags, unshare_unsafe};
-use std::convert::Infallible;
-use std::fs::File;
-use std::io::{Read, Seek};
-use std::os::fd::{AsFd, OwnedFd};
 
 pub fn run(ends: &Ends, walls: &Walls, trees: Trees) -> ! {
     match become_program(ends, walls, trees) {
@@ -51,14 +50,14 @@ fn become_program(ends: &Ends, walls: &Walls, trees: Trees) -> Result<Infallible
     let narrower = exec.filter.as_ref().map(narrow::compile).transpose()?;
     if is_missing("no-new-privs") {
         // Without it, only who has capabilities may attach a filter.
-        attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
+        attach(walls.filter).at(Step::Seccomp, "seccomp")?;
     }
     privileges::drop(&user, &exec.capabilities)?;
     if !is_missing("seccomp") && !is_missing("no-new-privs") {
-        attach(&walls.filter).at(Step::Seccomp, "seccomp")?;
+        attach(walls.filter).at(Step::Seccomp, "seccomp")?;
     }
     if is_missing("descriptors") {
-        let _ = rustix::io::dup(&ends.request).map(std::mem::forget);
+        let _ = rustix::io::dup(&ends.request).map(core::mem::forget);
     }
     // Behind the client's own filter only the execve is sure to be allowed.
     Err(program.execute(|| {
@@ -90,12 +89,9 @@ fn own_cgroup_view() -> Result<(), Errno> {
     unsafe { unshare_unsafe(UnshareFlags::NEWCGROUP) }
 }
 
-fn read_request(mut request: &File) -> Result<Exec, Failure> {
-    let mut bytes = Vec::new();
-    request
-        .rewind()
-        .and_then(|()| request.read_to_end(&mut bytes))
-        .map_err(|_| Failure::new(Step::Request, "read", Errno::IO))?;
+fn read_request(request: &OwnedFd) -> Result<Exec, Failure> {
+    let bytes = seek(request, SeekFrom::Start(0)).and_then(|_| io::read_to_end(request, usize::MAX));
+    let bytes = bytes.at(Step::Request, "read")?;
     Exec::decode(bytes.as_slice()).map_err(|_| Failure::new(Step::Request, "decode", Errno::BADMSG))
 }
 

@@ -1,6 +1,7 @@
 use super::Ends;
 use super::accounts::User;
 use crate::failure::{At, Failure};
+use alloc::format;
 use caisson_frame::agent::{Exec, failed::Step};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid, fchown, openat};
 use rustix::io::Errno;

@@ -3,11 +3,12 @@
 use super::stage::detached;
 use crate::failure::{At, Failure};
 use crate::planted::is_missing;
+use alloc::{format, vec::Vec};
 use caisson_frame::agent::failed::Step;
+use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, mkdir};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, MoveMountFlags, mount, mount_remount, move_mount};
-use std::os::fd::OwnedFd;
 
 /// Processors and memory; transparent huge pages; interfaces, of which there is loopback. With the folders that lead there.
 const SHOWN: &[&str] = &["devices/system", "devices/virtual/net", "class/net", "kernel/mm"];

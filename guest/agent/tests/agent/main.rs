@@ -1,4 +1,4 @@
-//! The real binary as the first process of real namespaces, spoken to as the worker does. Needs root and busybox-static.
+//! The real binary as the first process of real namespaces, spoken to as the worker does. Needs root, busybox-static and a built agent (scripts/build).
 mod attacks;
 mod figures;
 mod host;

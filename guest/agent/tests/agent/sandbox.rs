@@ -76,10 +76,7 @@ impl Sandbox {
                 &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/agent/enter.sh"),
             ))
             .env("WORK", &work)
-            .env(
-                "AGENT",
-                within_reach(folder.path(), Path::new(env!("CARGO_BIN_EXE_caisson-agent"))),
-            )
+            .env("AGENT", within_reach(folder.path(), &program()))
             .env("IMAGE", commands)
             .env("CGROUPS", (given.len() - 2).to_string())
             .stdin(Stdio::null());
@@ -272,6 +269,13 @@ pub fn exec(args: &[&str]) -> Exec {
 
 pub fn sh(script: &str) -> Exec {
     exec(&["sh", "-c", script])
+}
+
+/// The one that is installed: with the start of a debugged one it would be another.
+pub fn program() -> PathBuf {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/release/caisson-agent");
+    assert!(built.exists(), "build it first: scripts/build");
+    built
 }
 
 /// A copy in a folder that the sandbox's ids can reach: the checkout may be in one that only root can.

@@ -42,7 +42,7 @@ impl Launcher {
             .args(["serve", "--name", name, "--state"])
             .arg(state)
             .args(["--worker-uid", "65533", "--worker-gid", "65533", "--agent"])
-            .arg(built("caisson-agent"))
+            .arg(released("caisson-agent"))
             .arg("--converter")
             .arg(built("caisson-converter"))
             .arg("--lister")
@@ -100,15 +100,17 @@ impl Drop for Launcher {
 fn built(name: &str) -> PathBuf {
     let launcher = Path::new(env!("CARGO_BIN_EXE_caisson-launcher"));
     let beside = launcher.with_file_name(name);
-    if beside.exists() {
-        return beside;
-    }
-    let release = launcher
+    if beside.exists() { beside } else { released(name) }
+}
+
+/// The agent is built in no other profile.
+fn released(name: &str) -> PathBuf {
+    let release = Path::new(env!("CARGO_BIN_EXE_caisson-launcher"))
         .parent()
         .and_then(Path::parent)
         .expect("target folder")
         .join("release")
         .join(name);
-    assert!(release.exists(), "build {name} first: cargo build --release");
+    assert!(release.exists(), "build {name} first: scripts/build");
     release
 }
