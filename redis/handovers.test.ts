@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { after, afterEach, describe, test } from 'node:test'
+import { bullPrefix } from '../proto/job.js'
 import { standingKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { readEvents } from './events.js'
@@ -136,5 +137,16 @@ describe('a request that stands', () => {
     const second = await scratch.created({ limits })
     assert.equal((await runs.get(second))?.state, State.QUEUED)
     assert.ok(await takeRun(runs, second, placement))
+  })
+
+  test('is on no disk: after a restart of Redis the job is marked, and the worker asks again', async () => {
+    const worker = await standing()
+    await scratch.server.restart(async () => {})
+    assert.equal(await redis.hlen(standingKey('container')), 0)
+    const runId = await scratch.created({ limits })
+    assert.equal(await redis.zcard(`${bullPrefix}:container:marker`), 1)
+    assert.deepEqual(worker.handed, [])
+    assert.equal((await runs.take(worker.request)).run?.runId, runId)
+    worker.handovers.close()
   })
 })
