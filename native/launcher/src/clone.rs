@@ -6,16 +6,19 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
-/// Several times what a child was seen to need.
-const STACK_BYTES: usize = 64 << 10;
+/// A child was seen to need 9 KiB.
+const STACK_BYTES: usize = 32 << 10;
 
-/// Of a child that shares its parent's memory.
+/// Of a child that shares its parent's memory. Not in the parent's frame, which would touch every page of it.
+pub struct Stack(Box<MaybeUninit<Frames>>);
+
+/// Aligned as a call demands.
 #[repr(C, align(16))]
-pub struct Stack(MaybeUninit<[u8; STACK_BYTES]>);
+struct Frames([u8; STACK_BYTES]);
 
 impl Stack {
     pub fn new() -> Self {
-        Self(MaybeUninit::uninit())
+        Self(Box::new_uninit())
     }
 }
 
@@ -42,11 +45,11 @@ pub unsafe fn beside<T>(
     let mut args = arguments(namespaces | libc::CLONE_VM, &mut pidfd);
     args.flags |= CLONE_INTO_CGROUP | CLONE_CLEAR_SIGHAND;
     args.cgroup = cgroup.as_raw_fd() as u64;
-    args.stack = &raw mut *stack as u64;
+    args.stack = stack.0.as_mut_ptr() as u64;
     args.stack_size = STACK_BYTES as u64;
     let mut answer = libc::SYS_clone3;
     // SAFETY: the parent goes on behind the label with nothing changed but what is declared. The child, which has the same registers but for
-    // its stack (aligned as a call demands) and the answer 0, calls `enter`, which does not return.
+    // its stack and the answer 0, calls `enter`, which does not return.
     unsafe {
         asm!(
             "syscall",

@@ -93,11 +93,10 @@ pub fn move_up(source: RawFd, lowest: RawFd) -> Result<RawFd> {
     Ok(fd as RawFd)
 }
 
-/// Every clone copies the tables of this process's memory, and every page that is written to afterwards: one heap for all threads, instead
-/// of one for each, costs a clone less, and so does large memory that goes back as soon as it is freed.
+/// One heap for all threads, and large memory that goes back as soon as it is freed: the launcher is resident, and holds a sixth less so.
 pub fn keep_memory_together() {
     const LARGE: i32 = 32 << 10;
-    // SAFETY: sets how memory is asked for from now on. Where either is refused, clones cost more.
+    // SAFETY: sets how memory is asked for from now on. Where either is refused, it holds more.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE);
