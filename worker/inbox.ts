@@ -7,8 +7,8 @@ import type { AgentProcess } from './agent/process.js'
 import { Deferred } from './deferred.js'
 
 const retryMs = 500
-/** A run without input can be cancelled and signalled this soon; most that are short are over by then, and cost no reading. */
-const idleMs = 10
+/** A run without input can be cancelled and signalled this soon; most that are short are over by then, also on a busy machine, and cost no reading. */
+const idleMs = 100
 
 export interface InboxOwner {
   cancel(): void

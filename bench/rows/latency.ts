@@ -52,15 +52,16 @@ export const apart: Row = {
   async measure(bench: Bench) {
     const instance = await bench.instance()
     const peers = bench.peers()
-    const times: Record<'caisson' | 'crun' | 'bwrap', number[]> = { caisson: [], crun: [], bwrap: [] }
+    const commands = { crun: peers.crun('caisson-bench-crun-apart'), bwrap: peers.bwrap }
+    const times: Record<'caisson' | keyof typeof commands, number[]> = { caisson: [], crun: [], bwrap: [] }
     const each = Math.ceil(bench.samples / rounds)
     for (let round = 0; round < rounds; round++) {
       for (let i = 0; i < each; i++) {
         times.caisson.push(await runTrue(instance))
         await sleep(apartMs)
       }
-      times.crun.push(...(await timeCommand(each, peers.crun('caisson-bench-crun'), apartMs)))
-      times.bwrap.push(...(await timeCommand(each, peers.bwrap, apartMs)))
+      for (const peer of Object.keys(commands) as (keyof typeof commands)[])
+        times[peer].push(...(await timeCommand(each, commands[peer], apartMs)))
     }
     const value = median(times.caisson)
     const peer = (name: string, times: number[]) => ({ name: `${name}, ${apartMs} ms apart`, value: median(times) })

@@ -12,7 +12,7 @@ type Stream = caisson.agent.v1.Stream
 const firstRetryMs = 100
 const lastRetryMs = 2_000
 /** Nobody misses the news that a program runs for this long. */
-const runningMs = 5
+const runningMs = 20
 
 export interface LogOwner {
   /** Writes for this attempt; false: it is no longer the run's. */
