@@ -22,6 +22,8 @@ const retryMs = 1_000
 const waitSeconds = 5
 /** A run that was handed over comes first: the next is asked for with a verdict, or after this long, or when a job is there. */
 const handoverMs = 50
+/** More are not accepted while an answer is on its way. */
+const mostAccepted = 4_096
 const nothing: Share = { cpuMillis: 0, memoryBytes: 0 }
 
 interface Active {
@@ -35,6 +37,8 @@ export class Intake {
   readonly #jobs: Worker<JobData>
   readonly #handovers: Handovers
   readonly #active = new Map<string, Active>()
+  /** Jobs, latest last. */
+  readonly #accepted = new Set<string>()
   readonly #renewal: NodeJS.Timeout
   /** Of the request for the next job, until one is had by it. */
   #token = ''
@@ -153,11 +157,22 @@ export class Intake {
     else this.#standing = token
   }
 
-  /** By an answer, or handed over; not by both, nor twice. */
+  /**
+   * By an answer, or handed over. The same run may come by both, or twice; and an answer that was lost and asked for again, after the next
+   * request was sent, may bring another than the first did: that one is ours too.
+   */
   #accept(token: string, run: ClaimedRun | undefined): void {
-    if (token !== this.#token) return
-    this.#renewToken()
-    if (run) void this.#process(run, token)
+    if (token === this.#token) this.#renewToken()
+    if (run && this.#isNew(run)) void this.#process(run, token)
+  }
+
+  #isNew({ runId, attempt }: ClaimedRun): boolean {
+    const id = jobId(runId, attempt)
+    if (this.#accepted.has(id)) return false
+    this.#accepted.add(id)
+    const [oldest] = this.#accepted
+    if (this.#accepted.size > mostAccepted && oldest !== undefined) this.#accepted.delete(oldest)
+    return true
   }
 
   #renewToken(): void {
