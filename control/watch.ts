@@ -1,5 +1,4 @@
 // The events of a run, as they are recorded, until its verdict.
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
 import { eventsKey, runKey } from '../proto/keys.js'
 import { invalidFields, Refusal } from '../proto/reason.js'
@@ -10,8 +9,6 @@ import type { Outgoing } from './outgoing.js'
 
 /** How often a watch without news asks whether there can be any. */
 const checkMs = 15_000
-/** No run has more to tell so soon after its creation; and where others are watched, its events are asked for with theirs. */
-const firstNewsMs = 4
 /** So many bytes of events are not kept for more of them. */
 const leastTogether = 64 << 10
 
@@ -37,9 +34,7 @@ export class Watch {
   async fromFirst(runId: string, first: Entry[], out: Outgoing, stop: AbortController): Promise<void> {
     out.hold(first.map((entry) => completeEvent(runId, entry.id, stored(entry))))
     const last = first.at(-1)
-    if (last?.fields.has('last')) return
-    await sleep(firstNewsMs)
-    await this.#after(runId, last?.id ?? '0-0', out, stop)
+    if (!last?.fields.has('last')) await this.#after(runId, last?.id ?? '0-0', out, stop)
   }
 
   /** Until the verdict, or until `stop`, whose reason says why if that is an error for the client. */
