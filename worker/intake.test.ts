@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { Queue } from 'bullmq'
+import { bullPrefix } from '../proto/job.js'
 import { caisson } from '../proto/messages.js'
 import { Run } from './run.js'
 import { programs } from './scripted/programs.js'
@@ -27,6 +29,55 @@ test('200 at once, from a Redis that has forgotten its scripts, so that requests
     ids.map((_, at) => at),
   )
   assert.equal(world.intake.activeRuns, 0)
+})
+
+test('connections that break at any moment lose no run', async () => {
+  const redis = world.redis.connect()
+  const breakSome = async () => {
+    const scripted = String(await redis.client('LIST')).matchAll(/^id=(\d+) .* cmd=evalsha /gm)
+    await Promise.all([...scripted].map(([, id]) => redis.client('KILL', 'ID', Number(id))))
+  }
+  const breaking = setInterval(() => breakSome().catch(() => {}), 20)
+  const client = async () => {
+    for (let at = 0; at < 20; at++) {
+      const runId = await world.submit({ args: ['exit', '3'] })
+      await world.until(runId, State.ENDED)
+      assert.equal((await world.record(runId)).verdict?.exitCode, 3)
+    }
+  }
+  await Promise.all(Array.from({ length: 40 }, client))
+  clearInterval(breaking)
+})
+
+test('a queue that is paused is asked now and then', async () => {
+  const redis = world.redis.connect()
+  const queue = new Queue('container', { connection: redis, prefix: bullPrefix })
+  const calls = async () => Number(/cmdstat_evalsha:calls=(\d+)/.exec(await redis.info('commandstats'))?.[1])
+  await queue.pause()
+  const runId = await world.submit({ args: ['exit', '0'] })
+  await delay(200)
+  const before = await calls()
+  await delay(500)
+  assert.ok((await calls()) - before < 100, `${(await calls()) - before} calls`)
+  await queue.resume()
+  await world.end(runId)
+})
+
+test('a full worker whose launcher dies takes no other run when there is room', async () => {
+  const all = { cpuMillis: 1000 }
+  const running = await world.submit({ args: ['sleep'] }, all)
+  await world.until(running, State.RUNNING)
+  const next = await world.submit({ args: ['exit', '1'] }, all)
+  await world.until(next, State.PREPARING)
+  const other = await world.submit({ args: ['exit', '2'] }, all)
+  await world.launcher.die()
+  await world.end(running)
+  while (!world.host.pool.problem) await delay(5)
+  await delay(300)
+  assert.equal((await world.record(other)).state, State.QUEUED)
+  await world.launcher.listen()
+  const codes = await Promise.all([next, other].map(async (id) => (await world.end(id)).verdict.exitCode))
+  assert.deepEqual(codes, [1, 2])
 })
 
 test('a launcher that dies takes its runs with it; the next one is found', async () => {

@@ -22,6 +22,8 @@ const retryMs = 1_000
 const waitSeconds = 5
 /** A run that was handed over comes first: the next is asked for with a verdict, or after this long, or when a job is there. */
 const handoverMs = 50
+/** A queue from which no job can be had is asked again. */
+const limitedMs = 100
 /** More are not accepted while an answer is on its way. */
 const mostAccepted = 4_096
 const nothing: Share = { cpuMillis: 0, memoryBytes: 0 }
@@ -44,6 +46,10 @@ export class Intake {
   #token = ''
   /** The token with which the request is known to stand. */
   #standing = ''
+  /** Requests that are under way, all with the same token. */
+  #unanswered = 0
+  #asked = ''
+  #answered = new Deferred<void>()
   #handed = new Deferred<void>()
   #marked: Promise<true> | undefined
   #isDraining = false
@@ -115,18 +121,20 @@ export class Intake {
 
   /** A run that waits for room here could run elsewhere: there is one at most. And none without a sandbox in sight. */
   async #untilRoom(): Promise<void> {
-    await this.#host.pool.untilHealthy()
-    await this.#host.capacity.untilNobodyWaits()
+    const { pool, capacity } = this.#host
+    for (await pool.untilHealthy(); capacity.isBusy; await pool.untilHealthy()) await capacity.untilNobodyWaits()
   }
 
   async #takeOne(): Promise<void> {
+    while (!this.#mayAsk(this.#token)) await this.#answered.promise
     if (this.#isDraining) return
     const handed = this.#handed.promise
     const token = this.#token
     if (token !== this.#standing) {
-      const taken = await this.#host.runs.take(this.#request(token))
+      const taken = await this.#ask(token, () => this.#host.runs.take(this.#request(token)))
       this.#hear(token, taken)
-      if (taken.othersWait) return
+      // Of a queue that is paused or limited none can be had.
+      if (taken.othersWait) return taken.run ? undefined : delay(limitedMs)
     }
     await Promise.race([this.#untilMarked(), handed])
     if (token !== this.#token) await this.#rest()
@@ -145,11 +153,31 @@ export class Intake {
     const { runs, capacity, pool, share } = this.#host
     const { runId, attempt, limits } = claimed
     const token = this.#token
-    const isWanted = !this.#isDraining && token !== this.#standing && !capacity.isBusy && pool.problem === undefined
+    const isWanted =
+      this.#mayAsk(token) && !this.#isDraining && token !== this.#standing && !capacity.isBusy && pool.problem === undefined
     if (!report.verdict || !isWanted) return runs.report(runId, attempt, report)
-    const { isOurs, taken } = await runs.conclude(runId, attempt, report, this.#request(token, share(limits)))
+    const request = this.#request(token, share(limits))
+    const { isOurs, taken } = await this.#ask(token, () => runs.conclude(runId, attempt, report, request))
     this.#hear(token, taken)
     return isOurs
+  }
+
+  /** Redis knows the run of the last token alone: two that were sent again after a lost connection would not find theirs. */
+  #mayAsk(token: string): boolean {
+    return this.#unanswered === 0 || this.#asked === token
+  }
+
+  async #ask<T>(token: string, send: () => Promise<T>): Promise<T> {
+    this.#asked = token
+    this.#unanswered++
+    try {
+      return await send()
+    } finally {
+      if (--this.#unanswered === 0) {
+        this.#answered.resolve()
+        this.#answered = new Deferred()
+      }
+    }
   }
 
   #hear(token: string, { run, othersWait }: Taken): void {

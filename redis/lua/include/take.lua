@@ -61,7 +61,8 @@ local function answer(request, now, time, added)
     local run, attempt = job:match('^(.+)%-(%d+)$')
     local claimed = run and claim(run, attempt)
     if not claimed then return finishJob(prefix, job) end
-    redis.call('SET', lastTake, token .. ' ' .. job, 'PX', 60000)
+    -- For as long as Redis may be away.
+    redis.call('SET', lastTake, token .. ' ' .. job, 'PX', 86400000)
     table.insert(claimed, 1, others and '1' or '0')
     return claimed
   end
