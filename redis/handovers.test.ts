@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { after, afterEach, describe, test } from 'node:test'
 import { bullPrefix } from '../proto/job.js'
-import { standingKey } from '../proto/keys.js'
+import { lastTakeKey, standingKey, workerKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { readEvents } from './events.js'
 import { Handovers } from './handovers.js'
@@ -34,6 +34,7 @@ async function standing(workerId = 'w1', redis = scratch.server.connect()) {
   const handed: [token: string, run: ClaimedRun | undefined][] = []
   const handovers = new Handovers(redis, workerId, 'container', (...each) => handed.push(each))
   await handovers.listen()
+  await scratch.redis.set(workerKey(workerId), '')
   const request = requestOf(workerId)
   assert.equal((await runs.take(request)).run, undefined)
   return { request, handed, handovers }
@@ -76,6 +77,8 @@ describe('a request that stands', () => {
     const worker = await standing()
     const runId = await scratch.created({ limits })
     for (let tries = 0; tries < 2; tries++) assert.equal((await runs.take(worker.request)).run?.runId, runId)
+    // Also after Redis was away for hours.
+    assert.ok((await redis.pttl(lastTakeKey('w1', 'container'))) > 80_000_000)
     assert.ok(await runs.end(runId, 1, { outcome: caisson.v1.Outcome.EXITED }))
     assert.deepEqual(await runs.take(worker.request), { othersWait: true })
     worker.handovers.close()
@@ -137,6 +140,29 @@ describe('a request that stands', () => {
     const second = await scratch.created({ limits })
     assert.equal((await runs.get(second))?.state, State.QUEUED)
     assert.ok(await takeRun(runs, second, placement))
+  })
+
+  test('of a worker without heartbeat, which may be out of reach, is passed over too', async () => {
+    const worker = await standing()
+    await redis.del(workerKey('w1'))
+    const runId = await scratch.created({ limits })
+    assert.deepEqual([handedRuns(worker), (await runs.get(runId))?.state], [[], State.QUEUED])
+    assert.ok(await takeRun(runs, runId, placement))
+    worker.handovers.close()
+  })
+
+  test('is answered by a run that another worker gives back', async () => {
+    const runId = await scratch.created({ limits })
+    assert.ok(await takeRun(runs, runId, placement))
+    const worker = await standing('w2')
+    assert.ok(await runs.requeue(runId, 1, 'the worker is stopping'))
+    await redis.ping()
+    assert.deepEqual(
+      worker.handed.map(([, run]) => [run?.runId, run?.attempt]),
+      [[runId, 2]],
+    )
+    assert.deepEqual(await statesOf(runId), ['QUEUED', 'PREPARING', 'QUEUED', 'PREPARING', 'STARTING'])
+    worker.handovers.close()
   })
 
   test('is on no disk: after a restart of Redis the job is marked, and the worker asks again', async () => {

@@ -2,11 +2,11 @@
 // again after a lost answer finds its work done.
 import type { Redis } from 'ioredis'
 import { type QueueName, queueNames } from '../proto/job.js'
-import { runKey } from '../proto/keys.js'
+import { runKey, standingKey } from '../proto/keys.js'
 import { caisson } from '../proto/messages.js'
 import { maxAttempts, type StateName } from '../proto/state.js'
 import { type Argument, Gathered } from './command.js'
-import { asBuffer, encodeEvent, encodeOutput, type OutputEvent, stateEvent, verdictEvent } from './events.js'
+import { asBuffer, encodeEvent, encodeOutput, encodeTime, type OutputEvent, stateEvent, verdictEvent } from './events.js'
 import type { Queues } from './queue.js'
 import { decodeRecord, stateName } from './record.js'
 import { runKeys, Scripts } from './scripts.js'
@@ -111,8 +111,8 @@ export class Runs {
     const job = this.queues.addition(queueName(queue), { runId, attempt: next }, priority)
     const now = Date.now()
     const event = stateEvent(now, 'QUEUED', { attempt: next, message })
-    const args = [runId, attempt, from ?? '', maxAttempts, event, now, ...job]
-    return (await this.#scripts.call('requeue', runKeys(runId), args)) === 1
+    const args = [runId, attempt, from ?? '', maxAttempts, event, now, ...job, encodeTime(now)]
+    return (await this.#scripts.call('requeue', [...runKeys(runId), standingKey(queueName(queue))], args)) === 1
   }
 }
 

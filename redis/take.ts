@@ -8,6 +8,7 @@ import {
   standingKey,
   startDeadlinesKey,
   stateKey,
+  workerKey,
   workerRunsKey,
   workersKey,
 } from '../proto/keys.js'
@@ -97,6 +98,7 @@ function makeUnchanging(queue: QueueName, placement: caisson.v1.IPlacement): Unc
     retentionKey,
     standingKey(queue),
     handoverChannel(workerId, queue),
+    workerKey(workerId),
   ]
   const words = [
     Buffer.from(bullKeys(queue)),

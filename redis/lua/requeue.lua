@@ -1,4 +1,4 @@
--- An attempt is given up for our fault, and the next one is put into the queue with its job.
+-- An attempt is given up for our fault, and the next one is put into the queue with its job. A worker that waits for a job has it at once.
 --
 -- KEYS[1] record
 -- KEYS[2] events
@@ -7,11 +7,12 @@
 -- KEYS[5] prefix of the sets by state
 -- KEYS[6] start deadlines
 -- KEYS[7] retention
+-- KEYS[8] requests of workers that stand
 -- ARGV run, attempt, state in which it must be ('' for any), most attempts, event of QUEUED, now ms, prefix of
---      BullMQ's keys, the job's id, data, options and priority
+--      BullMQ's keys, the job's id, data, options and priority, now as an event has it
 -- Result: 1 | 0 fenced off, no attempt left, to be cancelled, or input was taken that no other attempt would get
 --- @include fence
---- @include add
+--- @include handover
 --- @include queue
 
 local run = ARGV[1]
@@ -30,5 +31,5 @@ redis.call('SREM', field[4], run)
 if field[5] then redis.call('ZADD', KEYS[6], field[5], run) end
 redis.call('XADD', KEYS[2], '*', 'e', ARGV[5])
 finishJob(ARGV[7], run .. '-' .. ARGV[2])
-addJob(7, ARGV[6])
+addAndHandOver(7, KEYS[8], ARGV[6], ARGV[12])
 return 1

@@ -9,6 +9,7 @@
 -- KEYS[7] retention
 -- KEYS[8] requests that stand
 -- KEYS[9] channel on which the worker hears what it is handed
+-- KEYS[10] the worker's heartbeat
 -- ARGV now ms, that time as an event has it; token of this take, how long the job is locked in ms ('0': nothing new is taken), the worker's
 --      free cpu millis and memory bytes, what it says in each request (packed: prefix of BullMQ's keys, worker, placement, verdict and event
 --      of EXPIRED_IN_QUEUE, events of PREPARING for each attempt that a run may have, those of STARTING; no event has its time), and of each image

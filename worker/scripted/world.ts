@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { workerKey } from '../../proto/keys.js'
 import { caisson } from '../../proto/messages.js'
 import { readEvents } from '../../redis/events.js'
 import { Inbox } from '../../redis/inbox.js'
@@ -79,6 +80,7 @@ export class World implements AsyncDisposable {
     const queues = new Queues(redis.connect())
     await queues.ready()
     const client = redis.connect()
+    await client.set(workerKey('w'), '')
     const inbox = new Inbox(client, new StreamTail(redis.tail(), client))
     const logged: string[] = []
     const log: Log = {

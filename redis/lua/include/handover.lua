@@ -1,13 +1,16 @@
 --- @include add
 --- @include take
 
--- The channel and the request of a worker that listens, which stands no longer. One that has died listens to no channel.
+-- The channel and the request of a worker that listens, which stands no longer. One that has died listens to no channel; of one that is out of
+-- reach Redis does not know that for minutes, but it has no heartbeat: a run of its would be the sweeper's at once.
 local function standingRequest(standing)
   while true do
     local channel, packed = unpack(redis.call('HRANDFIELD', standing, 1, 'WITHVALUES'))
     if not channel then return nil end
     redis.call('HDEL', standing, channel)
-    if redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0 then return channel, cmsgpack.unpack(packed) end
+    local request = cmsgpack.unpack(packed)
+    local isThere = redis.call('PUBSUB', 'NUMSUB', channel)[2] > 0 and redis.call('EXISTS', request[1][10]) == 1
+    if isThere then return channel, request end
   end
 end
 
