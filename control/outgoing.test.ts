@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ServerWritableStream } from '@grpc/grpc-js'
+import { Refusal } from '../proto/reason.js'
 import { Gathered } from '../redis/command.js'
 import { type Messages, Outgoing } from './outgoing.js'
 
@@ -43,4 +44,11 @@ test('to nobody once the client is gone', () => {
   out.hold(messages('a'))
   out.flush()
   assert.deepEqual(written, [])
+})
+
+test('but what is held also when control ends the call itself', () => {
+  const { out, written } = outgoing(AbortSignal.abort(new Refusal('SHUTTING_DOWN', 'this server shuts down')))
+  out.hold(messages('a'))
+  out.flush()
+  assert.deepEqual(written, [['a']])
 })

@@ -1,5 +1,6 @@
 // What goes out to one watcher, at its own pace.
 import type { ServerWritableStream } from '@grpc/grpc-js'
+import { Refusal } from '../proto/reason.js'
 import type { Gathered } from '../redis/command.js'
 
 /** Encoded, one after the other: they go out in one frame, which costs us one system call, and the client one wake-up. */
@@ -42,7 +43,8 @@ export class Outgoing {
     this.#held = []
     clearTimeout(this.#heldTimer)
     this.#heldTimer = undefined
-    if (this.gone.aborted) return
+    // Control that stops says what it has.
+    if (this.gone.aborted && !(this.gone.reason instanceof Refusal)) return
     const bytes = messages.reduce((sum, { length }) => sum + length, 0)
     this.#unsentBytes += bytes
     this.call.write(messages, () => {
