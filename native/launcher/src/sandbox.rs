@@ -78,11 +78,12 @@ impl Sandbox {
         let id = launcher.new_id();
         let uids = launcher.uids.take()?;
         let (channel, listener) = Channel::make(&launcher.instance, &id)?;
-        let group = launcher.cgroups.group(&id)?;
+        let mut group = launcher.cgroups.group(&id)?;
         let scratch = launcher.scratches.make(&id, disk_bytes, uids.first)?;
         let stage = launcher.stages.stage(&id)?;
         let rooted = eventfd(0, EventfdFlags::CLOEXEC).at(Step::TellAgent)?;
-        let process = start_agent(launcher, &group, &uids, [&listener, &rooted])?;
+        // Where one agent could not begin to live, the next could not either.
+        let process = start_agent(launcher, &group, &uids, [&listener, &rooted]).inspect_err(|_| group.make_special())?;
         Ok(Self {
             mount_namespace: process.namespace("mnt")?,
             user_namespace: process.namespace("user")?,
@@ -139,7 +140,8 @@ impl Walls for Sandbox {
             .iter()
             .map(|key| self.launcher.layers.take(key))
             .collect::<Result<_, _>>()?;
-        let root = overlay::writable(&self.layers, &self.user_namespace, &self.uids, &self.scratch, &mut self.stage)?;
+        let root = overlay::writable(&self.layers, &self.user_namespace, &self.uids, &self.scratch, &mut self.stage)
+            .inspect_err(|_| self.scratch.spoil())?;
         // Nothing of a client has run in there yet, so the path leads where the agent's root was made.
         self.launcher
             .namespaces

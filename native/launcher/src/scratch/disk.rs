@@ -17,9 +17,6 @@ const EXT4_IOC_SHUTDOWN: u64 = 0x8004_587D;
 const SHUTDOWN_WITHOUT_FLUSH: u32 = 2;
 /// Folders of the overlay, and what maps a file's blocks: so that a file of exactly the size asked for has room.
 pub const OVERHEAD_BYTES: u64 = 16 * BLOCK;
-/// What the file system writes by itself. A disk whose file grew by more has held data of a run.
-const OWN_BYTES: u64 = 1 << 20;
-const STAT_BLOCK: u64 = 512;
 const MOUNT_POINTS: usize = 8;
 
 pub struct Disk {
@@ -30,6 +27,8 @@ pub struct Disk {
     mount: OwnedFd,
     mount_point: PathBuf,
     file: OwnedFd,
+    /// Of the file, when the disk was made.
+    blocks: i64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +47,14 @@ impl Disk {
             MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOATIME;
         let mount = mounts::make(Step::MountScratch, "ext4", &options, attributes)?;
         let mount_point = mounts::place(mounts, id)?;
-        mounts::attach(&mount, &mount_point)?;
+        let made = mounts::attach(&mount, &mount_point).and_then(|()| Self::furnish(mount, mount_point.clone(), file, bytes));
+        if made.is_err() {
+            let _ = mounts::remove_place(&mount_point);
+        }
+        made
+    }
+
+    fn furnish(mount: OwnedFd, mount_point: PathBuf, file: OwnedFd, bytes: u64) -> Result<Self, Failure> {
         let (upper, work) = folders(&mount)?;
         load_down(&mount, bytes)?;
         Ok(Self {
@@ -58,6 +64,7 @@ impl Disk {
             empty: free(&mount)?,
             mount,
             mount_point,
+            blocks: blocks(&file)?,
             file,
         })
     }
@@ -71,8 +78,7 @@ impl Disk {
         free(&self.mount)
     }
 
-    /// Takes away what every run leaves, and makes folders that nobody has used. False when a file is left, or more data was ever written
-    /// than the file system writes by itself, be it removed again.
+    /// Takes away what every run leaves, and makes folders that nobody has used. False when a file is left, or data of a run.
     pub fn renew(&mut self) -> Result<bool, Failure> {
         self.remove_hosts();
         // What a volatile overlay leaves of its own, and the agent where an image has no /proc, say.
@@ -87,14 +93,19 @@ impl Disk {
             }
         }
         (self.upper, self.work) = folders(&self.mount)?;
-        let written = fstat(&self.file).at(Step::RenewScratch)?.st_blocks as u64 * STAT_BLOCK;
-        Ok(written <= OWN_BYTES)
+        self.is_unwritten()
     }
 
     /// Whether as much is free as when it was made. After `renew` that may take a moment: a child that another sandbox is about to have begins
     /// with a copy of all descriptors, and as long as it did not close them, what this disk had before stays.
     pub fn is_new(&self) -> Result<bool, Failure> {
-        Ok(self.free()? == self.empty)
+        Ok(self.free()? == self.empty && self.is_unwritten()?)
+    }
+
+    /// Nothing of what was written, be it removed again, has come as far as the file: what ext4 used from the start is in there, and whatever
+    /// it writes elsewhere makes the file grow. So does what it writes by itself after half a minute: a disk is used no longer.
+    fn is_unwritten(&self) -> Result<bool, Failure> {
+        Ok(blocks(&self.file)? == self.blocks)
     }
 
     /// The one file that the agent writes. A folder of the run's is no place to follow links in.
@@ -154,6 +165,10 @@ fn load_down(mount: &OwnedFd, bytes: u64) -> Result<(), Failure> {
     let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
     let ballast = openat(mount, "ballast", flags, Mode::from_raw_mode(0o600)).about(Step::MakeScratch, "ballast")?;
     fallocate(ballast, FallocateFlags::empty(), 0, excess).about(Step::MakeScratch, "ballast")
+}
+
+fn blocks(file: &OwnedFd) -> Result<i64, Failure> {
+    Ok(fstat(file).at(Step::MeasureScratch)?.st_blocks)
 }
 
 fn free(mount: &OwnedFd) -> Result<Free, Failure> {

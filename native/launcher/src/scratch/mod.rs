@@ -32,6 +32,7 @@ pub struct Scratches {
 pub struct Scratch {
     /// `None` only while it is dropped.
     disk: Option<Disk>,
+    spoilt: bool,
     spare: Arc<Spare<Disk>>,
 }
 
@@ -60,6 +61,7 @@ impl Scratches {
         fchown(&disk.upper, Some(Uid::from_raw(owner)), Some(Gid::from_raw(owner))).about(Step::MakeScratch, "upper")?;
         Ok(Scratch {
             disk: Some(disk),
+            spoilt: false,
             spare: self.spare.clone(),
         })
     }
@@ -89,6 +91,11 @@ impl Scratch {
         self.disk.as_ref().expect("a scratch has its disk until it is dropped")
     }
 
+    /// No other sandbox gets its disk. One that overlayfs refuses looks new: what it has against it is an error of a write long ago.
+    pub fn spoil(&mut self) {
+        self.spoilt = true;
+    }
+
     pub fn usage(&self) -> Result<DiskUse, Failure> {
         let disk = self.disk();
         let free = disk.free()?;
@@ -104,9 +111,58 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let Some(mut disk) = self.disk.take() else { return };
         match disk.renew() {
-            Ok(true) => self.spare.keep(disk),
-            Ok(false) => {}
+            Ok(true) if !self.spoilt => self.spare.keep(disk),
+            Ok(_) => {}
             Err(failure) => log::warning(&failure.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{AtFlags, CWD, fsync, unlinkat};
+    use std::fs;
+
+    const BYTES: u64 = 8 << 20;
+
+    /// Whether the disk that `use_it` had serves the next sandbox.
+    fn serves_again(scratches: &Scratches, use_it: impl FnOnce(&mut Scratch)) -> bool {
+        let mut scratch = scratches.make("only", BYTES, 0).expect("a disk");
+        use_it(&mut scratch);
+        drop(scratch);
+        let kept = scratches.spare.take(|_| true);
+        kept.is_some_and(|disk| disk.is_new().expect("a look"))
+    }
+
+    #[test]
+    fn a_disk_serves_again_only_as_it_was_given_out() {
+        let folder = std::env::temp_dir().join(format!("caisson-scratch-{}", std::process::id()));
+        let mounts = folder.join("mounts");
+        fs::create_dir_all(&mounts).expect("a folder");
+        let files = openat(CWD, &folder, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).expect("a folder");
+        let scratches = Scratches::new(files, mounts);
+        let write = |scratch: &Scratch| {
+            let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+            let file = openat(&scratch.disk().upper, "secret", flags, Mode::from_raw_mode(0o600)).expect("a file");
+            pwrite(&file, b"a tenant's", 0).expect("written");
+            file
+        };
+        let remove = |scratch: &Scratch| unlinkat(&scratch.disk().upper, "secret", AtFlags::empty()).expect("removed");
+
+        assert!(serves_again(&scratches, |_| {}));
+        assert!(serves_again(&scratches, |scratch| {
+            drop(write(scratch));
+            remove(scratch);
+        }));
+        assert!(!serves_again(&scratches, |scratch| drop(write(scratch))));
+        // What has reached its file stays there when it is removed.
+        assert!(!serves_again(&scratches, |scratch| {
+            fsync(write(scratch)).expect("on disk");
+            remove(scratch);
+        }));
+        assert!(!serves_again(&scratches, Scratch::spoil));
+        drop(scratches);
+        fs::remove_dir_all(folder).expect("removed");
     }
 }
