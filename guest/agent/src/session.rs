@@ -14,7 +14,8 @@ use rustix::io::Errno;
 pub const PROTOCOL: u32 = 1;
 /// Frames that wait for a worker who does not read: then it is not read from either.
 const BACKLOG_BYTES: usize = 64 << 10;
-const MAX_PROCESSES: usize = 64;
+/// Each has a nested init, for which there is room in the cgroup that the launcher keeps the agent in.
+const MAX_PROCESSES: usize = 30;
 
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {

@@ -17,8 +17,6 @@ use std::convert::Infallible;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-/// Beyond all that are placed.
-const OUT_OF_THE_WAY: RawFd = FIRST_DESCRIPTOR + MAX_DESCRIPTORS as RawFd;
 /// Layers to be listed or folded, or a VMM's disks; other files of theirs; program, fence and parent.
 const MAX_DESCRIPTORS: usize = MAX_LISTED + 16;
 
@@ -195,8 +193,10 @@ fn place_descriptors<'a>(plan: &Plan<'_>, parent: BorrowedFd<'_>) -> Done<Placed
     };
     let fence = plan.fence().unwrap_or(parent);
     let wanted = plan.descriptors.iter().chain([program, &fence, &parent]);
+    // Beyond all that are placed, and not further: the limit of open files may be low.
+    let out_of_the_way = FIRST_DESCRIPTOR + wanted.clone().count() as RawFd;
     for (source, descriptor) in sources.iter_mut().zip(wanted) {
-        *source = at(Step::Descriptors, sys::move_up(descriptor.as_raw_fd(), OUT_OF_THE_WAY))?;
+        *source = at(Step::Descriptors, sys::move_up(descriptor.as_raw_fd(), out_of_the_way))?;
     }
     let mut next = FIRST_DESCRIPTOR;
     for source in sources.into_iter().take_while(|&source| source >= 0) {

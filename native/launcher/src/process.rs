@@ -49,11 +49,11 @@ impl Process {
         drop(theirs);
         process.map_ids(uids)?;
         cgroup.take_in(process.pid)?;
-        write(&ours, b"g").at(Step::WaitForChild)?;
+        let_go(&ours)?;
         expect(&ours, child::ROOTED.len())?;
         set_clocks(&clocks)?;
         furnish(&process)?;
-        write(&ours, b"g").at(Step::WaitForChild)?;
+        let_go(&ours)?;
         // Its end closes when it executes.
         expect(&ours, 0)?;
         Ok(process)
@@ -168,9 +168,22 @@ fn namespaces() -> i32 {
     missing.fold(NAMESPACES, |all, (_, namespace)| all & !namespace)
 }
 
+/// A child that failed before it heard this has said why, which is read next.
+fn let_go(ours: &OwnedFd) -> Result<(), Failure> {
+    match write(ours, b"g") {
+        Ok(_) | Err(Errno::PIPE) => Ok(()),
+        Err(error) => Err(error).at(Step::WaitForChild),
+    }
+}
+
 fn expect(ours: &OwnedFd, bytes: usize) -> Result<(), Failure> {
     let mut report = [0; REPORT_BYTES];
-    match read(ours, &mut report).at(Step::WaitForChild)? {
+    let mut heard = read(ours, &mut report);
+    // It ended without hearing us, which the kernel tells before what the child said.
+    if heard == Err(Errno::CONNRESET) {
+        heard = read(ours, &mut report);
+    }
+    match heard.at(Step::WaitForChild)? {
         count if count == bytes => Ok(()),
         REPORT_BYTES => Err(child::parse_report(&report).map_or(
             Failure {

@@ -53,12 +53,13 @@ impl<T: Send + 'static> Spare<T> {
             let mut kept = self.kept();
             let fresh = kept.items.partition_point(|(since, _)| since.elapsed() > PATIENCE);
             let old: Vec<_> = kept.items.drain(..fresh).collect();
-            if kept.items.is_empty() {
-                kept.minded = false;
-                return;
-            }
+            let is_idle = kept.items.is_empty();
+            kept.minded = !is_idle;
             drop(kept);
             drop(old);
+            if is_idle {
+                return;
+            }
         }
     }
 
@@ -70,6 +71,7 @@ impl<T: Send + 'static> Spare<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc::{Receiver, Sender, channel};
 
     #[test]
     fn the_last_that_fits_is_taken_and_what_was_unused_for_longest_gives_way() {
@@ -79,6 +81,31 @@ mod tests {
         assert_eq!(spare.take(|&number| number < 3), Some(1));
         assert_eq!(spare.take(|&number| number < 3), None);
         assert_eq!(spare.take(|_| true), Some(MOST));
+    }
+
+    /// Told when it is being taken apart, and waits to be let go.
+    struct Dear {
+        begun: Sender<()>,
+        let_go: Receiver<()>,
+        ended: Sender<bool>,
+    }
+
+    impl Drop for Dear {
+        fn drop(&mut self) {
+            let _ = self.begun.send(());
+            let _ = self.ended.send(self.let_go.recv_timeout(10 * PATIENCE).is_ok());
+        }
+    }
+
+    #[test]
+    fn nobody_waits_while_the_last_is_taken_apart() {
+        let ((begun, is_begun), (lets_go, let_go), (ended, is_ended)) = (channel(), channel(), channel());
+        let spare = Arc::new(Spare::default());
+        spare.keep(Dear { begun, let_go, ended });
+        is_begun.recv_timeout(10 * PATIENCE).expect("it is taken apart");
+        assert!(spare.take(|_| true).is_none());
+        lets_go.send(()).expect("it waits");
+        assert!(is_ended.recv().expect("it ends"), "the taker waited for it");
     }
 
     #[test]

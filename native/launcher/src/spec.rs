@@ -16,6 +16,9 @@ pub const MAX_LISTED: usize = 1_000;
 pub const MAX_KEYS: usize = 4_096;
 const DISK_BYTES: RangeInclusive<u64> = 1 << 20..=16 << 40;
 const MEMORY_BYTES: RangeInclusive<u64> = 1 << 20..=64 << 40;
+/// Its arguments, as much as a frame holds, are charged to a VMM before it has memory of its own: out of memory by then, it would take the
+/// launcher along, whose memory it has.
+const VMM_MEMORY_BYTES: RangeInclusive<u64> = 16 << 20..=64 << 40;
 const MILLISECONDS: RangeInclusive<u64> = 1..=604_800_000;
 /// A quota below one millisecond of a period is more than the kernel takes.
 const CPU_MILLIS: RangeInclusive<u64> = 10..=1_000_000;
@@ -105,7 +108,7 @@ impl Boot {
             from: From::check(boot.from.as_ref())?,
             limits: Limits {
                 cpu_millis: None,
-                memory_bytes: within("boot.memory_bytes", boot.memory_bytes, MEMORY_BYTES)?,
+                memory_bytes: within("boot.memory_bytes", boot.memory_bytes, VMM_MEMORY_BYTES)?,
                 pids: VMM_THREADS,
             },
             console: boot.console,

@@ -174,3 +174,24 @@ fn a_second_launcher_of_one_name_or_state_is_refused() {
     );
     let _ = std::fs::remove_dir_all(Path::new("/run/caisson").join(other));
 }
+
+/// Linux 6.18 kills at once what is cloned into a cgroup whose `cgroup.kill` was ever written, as an operator may have done.
+#[test]
+fn an_agent_that_cannot_live_costs_no_more_than_itself() {
+    let launcher = Launcher::start();
+    drop(Conversation::prepared(&launcher));
+    while Traces::of(&launcher).channels > 0 {
+        sleep(Duration::from_millis(5));
+    }
+    let agents = host::sandboxes(&launcher.name)
+        .into_iter()
+        .flat_map(|folder| [folder.join("agent"), folder]);
+    for folder in agents.filter(|folder| folder.join("cgroup.kill").exists()) {
+        fs::write(folder.join("cgroup.kill"), "1").expect("kill");
+    }
+    let mut first = Conversation::open(&launcher);
+    first.send(request::Request::Prepare(Prepare { disk_bytes: 64 << 20 }));
+    first.next().expect("prepared, or why not");
+    drop(first);
+    Conversation::prepared(&launcher);
+}

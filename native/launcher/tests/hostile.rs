@@ -130,6 +130,13 @@ fn a_vmm_is_started_only_with_its_filter() {
         ("-sandbox", boot(&["-sandbox", sandbox, "-sandbox", "off"])),
         ("NUL", boot(&["-sandbox", sandbox, "a\0b"])),
         ("4096 bytes", boot(&["-sandbox", sandbox, &long])),
+        (
+            "boot.memory_bytes",
+            Boot {
+                memory_bytes: 1 << 20,
+                ..boot(&["-sandbox", sandbox])
+            },
+        ),
         ("boot.template_bytes", from(From::TemplateBytes(1))),
         ("no template", from(From::TemplateId("nobody's".into()))),
     ]

@@ -2,7 +2,8 @@
 mod support;
 
 use caisson_frame::agent::exited::End;
-use caisson_frame::launch::{Start, StopReason};
+use caisson_frame::launch::{Prepare, Start, StopReason, event::Event, request::Request};
+use std::process::Command;
 use std::thread;
 use support::agent::Agent;
 use support::conversation::{Conversation, MIB, start};
@@ -56,6 +57,43 @@ fn a_disk_of_another_size_replaces_the_one_made_ahead() {
         "{output}"
     );
     drop((conversation, agent));
+    Traces::settle_to(&launcher, &before);
+}
+
+/// Whichever step it is that gets no descriptor.
+#[test]
+fn out_of_descriptors_it_says_so_and_leaves_nothing() {
+    let launcher = Launcher::start();
+    let layers = images::make(&launcher);
+    run_once(&launcher, &layers);
+    let before = Traces::idle(&launcher);
+    let limit = |files: u64| {
+        let files = files.to_string();
+        let set = Command::new("prlimit")
+            .args(["--pid", &launcher.pid().to_string()])
+            .arg(format!("--nofile={files}:4096"))
+            .status();
+        assert!(set.expect("prlimit runs").success());
+    };
+    let mut failures = 0;
+    for more in 0.. {
+        limit(before.descriptors as u64 + more);
+        let mut conversation = Conversation::open(&launcher);
+        conversation.send(Request::Prepare(Prepare { disk_bytes: 64 * MIB }));
+        match conversation.next() {
+            Some(Event::Prepared(_)) => break,
+            Some(Event::Failed(failed)) => assert!(failed.errno == 24, "{failed:?}"),
+            // There was none for the connection itself.
+            None => {}
+            other => panic!("{other:?}"),
+        }
+        failures += 1;
+        assert!(failures < 100, "it takes more than a hundred descriptors");
+    }
+    assert!(failures > 10, "{failures}");
+    limit(4096);
+    run_once(&launcher, &layers);
+    Traces::idle(&launcher);
     Traces::settle_to(&launcher, &before);
 }
 
