@@ -10,6 +10,7 @@ import { Failure } from '../proto/reason.js'
 import { Handovers } from '../redis/handovers.js'
 import type { Report } from '../redis/runs.js'
 import type { AtHand, ClaimedRun, Taken, TakeRequest } from '../redis/take.js'
+import { Asking } from './asking.js'
 import type { Share } from './capacity.js'
 import { Deferred } from './deferred.js'
 import type { Host } from './host.js'
@@ -46,10 +47,7 @@ export class Intake {
   #token = ''
   /** The token with which the request is known to stand. */
   #standing = ''
-  /** Requests that are under way, all with the same token. */
-  #unanswered = 0
-  #asked = ''
-  #answered = new Deferred<void>()
+  readonly #asking = new Asking()
   #handed = new Deferred<void>()
   #marked: Promise<true> | undefined
   #isDraining = false
@@ -126,12 +124,12 @@ export class Intake {
   }
 
   async #takeOne(): Promise<void> {
-    while (!this.#mayAsk(this.#token)) await this.#answered.promise
+    while (!this.#asking.mayAsk(this.#token)) await this.#asking.untilAnswered()
     if (this.#isDraining) return
     const handed = this.#handed.promise
     const token = this.#token
     if (token !== this.#standing) {
-      const taken = await this.#ask(token, () => this.#host.runs.take(this.#request(token)))
+      const taken = await this.#asking.ask(token, () => this.#host.runs.take(this.#request(token)))
       this.#hear(token, taken)
       // Of a queue that is paused or limited none can be had.
       if (taken.othersWait) return taken.run ? undefined : delay(limitedMs)
@@ -154,30 +152,16 @@ export class Intake {
     const { runId, attempt, limits } = claimed
     const token = this.#token
     const isWanted =
-      this.#mayAsk(token) && !this.#isDraining && token !== this.#standing && !capacity.isBusy && pool.problem === undefined
+      this.#asking.mayAsk(token) &&
+      !this.#isDraining &&
+      token !== this.#standing &&
+      !capacity.isBusy &&
+      pool.problem === undefined
     if (!report.verdict || !isWanted) return runs.report(runId, attempt, report)
     const request = this.#request(token, share(limits))
-    const { isOurs, taken } = await this.#ask(token, () => runs.conclude(runId, attempt, report, request))
+    const { isOurs, taken } = await this.#asking.ask(token, () => runs.conclude(runId, attempt, report, request))
     this.#hear(token, taken)
     return isOurs
-  }
-
-  /** Redis knows the run of the last token alone: two that were sent again after a lost connection would not find theirs. */
-  #mayAsk(token: string): boolean {
-    return this.#unanswered === 0 || this.#asked === token
-  }
-
-  async #ask<T>(token: string, send: () => Promise<T>): Promise<T> {
-    this.#asked = token
-    this.#unanswered++
-    try {
-      return await send()
-    } finally {
-      if (--this.#unanswered === 0) {
-        this.#answered.resolve()
-        this.#answered = new Deferred()
-      }
-    }
   }
 
   #hear(token: string, { run, othersWait }: Taken): void {
