@@ -114,6 +114,11 @@ export class Runs {
     const args = [runId, attempt, from ?? '', maxAttempts, event, now, ...job, encodeTime(now)]
     return (await this.#scripts.call('requeue', [...runKeys(runId), standingKey(queueName(queue))], args)) === 1
   }
+
+  /** Its client wants it to end. */
+  async isCancelled(runId: string): Promise<boolean> {
+    return (await this.redis.hexists(runKey(runId), 'cancel')) === 1
+  }
 }
 
 export function queueName(field: Buffer): QueueName {

@@ -123,17 +123,25 @@ export class Run {
   }
 
   async #conclude(): Promise<void> {
-    const { runId, attempt, spec, limits } = this.#run
-    const { reached, report, counters, log } = this.#program
+    const { runId, attempt, spec } = this.#run
     const { failure } = this.#stop
     await this.#sandbox?.console?.explain(failure?.cause)
     if (failure?.cause !== undefined)
       this.#host.log.error(failure.message, failure.cause, { runId, attempt, reason: failure.reason })
-    const output = log.budget
+    let verdict = this.#verdict(failure)
+    if (mayRetry(verdict, spec)) {
+      if (await this.#requeue(verdict.message ?? '')) return
+      // Which is heard only once the inbox is read.
+      if (await this.#isCancelled()) verdict = this.#verdict(new Failure('CANCELLED', 'cancelled'))
+    }
+    await this.#program.log.end(verdict, this.#receipt(verdict))
+  }
+
+  #verdict(failure: Failure | undefined): caisson.v1.IVerdict {
+    const { reached, report, counters, log } = this.#program
     const { stages } = this.#clock
-    const verdict = verdictOf({ limits, reached, failure, report, counters, account: this.#account, output, stages })
-    if (mayRetry(verdict, spec) && (await this.#requeue(verdict.message ?? ''))) return
-    await log.end(verdict, this.#receipt(verdict))
+    const account = this.#account
+    return verdictOf({ limits: this.#run.limits, reached, failure, report, counters, account, output: log.budget, stages })
   }
 
   #receipt(verdict: caisson.v1.IVerdict): Buffer {
@@ -166,6 +174,10 @@ export class Run {
       this.#host.log.error('not queued again', error, { runId, attempt })
       return false
     }
+  }
+
+  async #isCancelled(): Promise<boolean> {
+    return this.#host.runs.isCancelled(this.#run.runId).catch(() => false)
   }
 }
 
