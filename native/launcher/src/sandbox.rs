@@ -83,7 +83,7 @@ impl Sandbox {
         let stage = launcher.stages.stage(&id)?;
         let rooted = eventfd(0, EventfdFlags::CLOEXEC).at(Step::TellAgent)?;
         // Where one agent could not begin to live, the next could not either.
-        let process = start_agent(launcher, &group, &uids, [&listener, &rooted]).inspect_err(|_| group.make_special())?;
+        let process = start_agent(launcher, &group, &uids, [&listener, &rooted]).inspect_err(|_| group.spoil())?;
         Ok(Self {
             mount_namespace: process.namespace("mnt")?,
             user_namespace: process.namespace("user")?,

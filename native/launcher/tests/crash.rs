@@ -189,9 +189,6 @@ fn an_agent_that_cannot_live_costs_no_more_than_itself() {
     for folder in agents.filter(|folder| folder.join("cgroup.kill").exists()) {
         fs::write(folder.join("cgroup.kill"), "1").expect("kill");
     }
-    let mut first = Conversation::open(&launcher);
-    first.send(request::Request::Prepare(Prepare { disk_bytes: 64 << 20 }));
-    first.next().expect("prepared, or why not");
-    drop(first);
+    Conversation::open(&launcher).try_to_prepare().expect("prepared, or why not");
     Conversation::prepared(&launcher);
 }

@@ -2,7 +2,7 @@
 mod support;
 
 use caisson_frame::agent::exited::End;
-use caisson_frame::launch::{Prepare, Start, StopReason, event::Event, request::Request};
+use caisson_frame::launch::{Start, StopReason, event::Event};
 use std::process::Command;
 use std::thread;
 use support::agent::Agent;
@@ -12,10 +12,7 @@ use support::{Launcher, images};
 
 #[test]
 fn runs_a_program_and_leaves_nothing() {
-    let launcher = Launcher::start();
-    let layers = images::make(&launcher);
-    run_once(&launcher, &layers);
-    let before = Traces::idle(&launcher);
+    let (launcher, layers, before) = used_launcher();
     for _ in 0..5 {
         run_once(&launcher, &layers);
     }
@@ -24,10 +21,7 @@ fn runs_a_program_and_leaves_nothing() {
 
 #[test]
 fn many_run_at_once() {
-    let launcher = Launcher::start();
-    let layers = images::make(&launcher);
-    run_once(&launcher, &layers);
-    let before = Traces::idle(&launcher);
+    let (launcher, layers, before) = used_launcher();
     for _ in 0..3 {
         thread::scope(|scope| {
             for _ in 0..40 {
@@ -40,10 +34,7 @@ fn many_run_at_once() {
 
 #[test]
 fn a_disk_of_another_size_replaces_the_one_made_ahead() {
-    let launcher = Launcher::start();
-    let layers = images::make(&launcher);
-    run_once(&launcher, &layers);
-    let before = Traces::idle(&launcher);
+    let (launcher, layers, before) = used_launcher();
     let (mut conversation, prepared) = Conversation::prepared(&launcher);
     let mut agent = Agent::connect(&prepared.channel_path);
     conversation.start(Start {
@@ -63,10 +54,7 @@ fn a_disk_of_another_size_replaces_the_one_made_ahead() {
 /// Whichever step it is that gets no descriptor.
 #[test]
 fn out_of_descriptors_it_says_so_and_leaves_nothing() {
-    let launcher = Launcher::start();
-    let layers = images::make(&launcher);
-    run_once(&launcher, &layers);
-    let before = Traces::idle(&launcher);
+    let (launcher, layers, before) = used_launcher();
     let limit = |files: u64| {
         let files = files.to_string();
         let set = Command::new("prlimit")
@@ -78,9 +66,7 @@ fn out_of_descriptors_it_says_so_and_leaves_nothing() {
     let mut failures = 0;
     for more in 0.. {
         limit(before.descriptors as u64 + more);
-        let mut conversation = Conversation::open(&launcher);
-        conversation.send(Request::Prepare(Prepare { disk_bytes: 64 * MIB }));
-        match conversation.next() {
+        match Conversation::open(&launcher).try_to_prepare() {
             Some(Event::Prepared(_)) => break,
             Some(Event::Failed(failed)) => assert!(failed.errno == 24, "{failed:?}"),
             // There was none for the connection itself.
@@ -95,6 +81,15 @@ fn out_of_descriptors_it_says_so_and_leaves_nothing() {
     run_once(&launcher, &layers);
     Traces::idle(&launcher);
     Traces::settle_to(&launcher, &before);
+}
+
+/// It has served once; with its layers, and what it then keeps.
+fn used_launcher() -> (Launcher, Vec<String>, Traces) {
+    let launcher = Launcher::start();
+    let layers = images::make(&launcher);
+    run_once(&launcher, &layers);
+    let before = Traces::idle(&launcher);
+    (launcher, layers, before)
 }
 
 fn run_once(launcher: &Launcher, layers: &[String]) {

@@ -20,8 +20,7 @@ pub struct Nest {
     id: String,
     agent: Cgroup,
     _folders: Folders,
-    /// With a controller that others do not want.
-    special: bool,
+    spoilt: bool,
 }
 
 /// The cgroup of a program that nobody else is with: a helper, or a VMM.
@@ -57,10 +56,10 @@ impl Group {
         self.nest.as_ref().expect("a group has its nest until it is dropped")
     }
 
-    /// No other sandbox gets its nest.
-    pub fn make_special(&mut self) {
+    /// No other sandbox gets its nest: it has a controller that others do not want, or no agent could live in it.
+    pub fn spoil(&mut self) {
         if let Some(nest) = &mut self.nest {
-            nest.special = true;
+            nest.spoilt = true;
         }
     }
 }
@@ -86,12 +85,12 @@ impl Nest {
             id: id.to_owned(),
             agent,
             _folders: folders,
-            special: false,
+            spoilt: false,
         })
     }
 
     fn is_new(&self) -> bool {
-        !self.special && self.agent.is_empty().unwrap_or(false)
+        !self.spoilt && self.agent.is_empty().unwrap_or(false)
     }
 }
 
@@ -132,10 +131,10 @@ mod tests {
         assert_eq!((again.id(), beside.id()), ("1", "3"));
         drop((again, beside));
 
-        let mut special = group("4");
-        special.make_special();
-        assert_eq!(special.id(), "3");
-        drop(special);
+        let mut spoilt = group("4");
+        spoilt.spoil();
+        assert_eq!(spoilt.id(), "3");
+        drop(spoilt);
 
         let inhabited = group("5");
         assert_eq!(inhabited.id(), "1");

@@ -69,7 +69,7 @@ impl Hierarchies {
         let file = "cgroup.subtree_control";
         self.roots.unified().write(file, "+io")?;
         self.base.unified().write(file, "+io")?;
-        group.make_special();
+        group.spoil();
         self.base.unified().write(&format!("{}/{file}", group.id()), "+io")?;
         v2::limit_disk(&group.payload, device, bytes_per_second)
     }

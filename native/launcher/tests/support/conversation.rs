@@ -35,11 +35,16 @@ impl Conversation {
     }
 
     pub fn prepare(&mut self) -> Prepared {
-        self.send(request::Request::Prepare(Prepare { disk_bytes: 64 * MIB }));
-        match self.next() {
+        match self.try_to_prepare() {
             Some(event::Event::Prepared(prepared)) => prepared,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Prepared, or why not.
+    pub fn try_to_prepare(&mut self) -> Option<event::Event> {
+        self.send(request::Request::Prepare(Prepare { disk_bytes: 64 * MIB }));
+        self.next()
     }
 
     pub fn start(&mut self, start: Start) -> Started {
